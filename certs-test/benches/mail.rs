@@ -9,6 +9,8 @@
 
 #[path = "mail/delivery.rs"]
 mod delivery;
+#[path = "mail/least.rs"]
+mod least;
 #[path = "mail/letters.rs"]
 mod letters;
 #[path = "mail/measure.rs"]
@@ -34,6 +36,7 @@ fn main() {
     if arguments.iter().any(|argument| argument == "--list") {
         return;
     }
+    least::serve(&arguments);
     if let Some(package) = peers::missing() {
         eprintln!("{package} is not installed; run scripts/bench, or apt-get install postfix dovecot-imapd dovecot-lmtpd");
         std::process::exit(1);
@@ -46,7 +49,8 @@ fn main() {
     // Postfix and Dovecot come there as users of their own.
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     println!("an office with {mailboxes} mailboxes, Postfix and Dovecot beside it …");
-    let town = Town::open(&place.path().canonicalize().unwrap(), mailboxes);
+    let home = place.path().canonicalize().unwrap();
+    let town = Town::open(&home, mailboxes);
     measure::heading();
     if chosen("idle") {
         waiting::memory(&town, idle);
@@ -58,7 +62,7 @@ fn main() {
         delivery::append(&town, messages);
     }
     if chosen("statements") {
-        delivery::statements(&town);
+        delivery::statements(&town, &home);
     }
     if chosen("login") {
         reading::login(&town);

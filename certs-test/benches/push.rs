@@ -1,13 +1,16 @@
 //! `scripts/bench`: a month's push by the built programs, sealer and gateway each their own process, beside what it
-//! stands on — raw P-256 signatures, and the store's own durable rate for records of the same size — in one run.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! stands on — raw P-256 signatures, the store's own durable rate for records of the same size, and all that no push can leave out — in
+//! one run.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::time::{Duration, Instant};
 
-use certs_test::office::{Office, of_another_account};
+use certs_test::office::{Account, Office, of_another_account};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
-use store::{Batch, Key};
+use store::{Batch, Key, Part, Template};
 
 const ROUND: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 3;
@@ -17,6 +20,12 @@ const PEOPLE: u64 = 10_000;
 const BLOCK: usize = 500;
 /// A sealed statement as the store holds it: compressed and encrypted.
 const BODY: usize = 6 * 1024;
+/// Mailboxes whose statements stand for all.
+const EXAMPLES: usize = 8;
+/// What is written of a statement besides its body, about, in octets: its message's record, the statement, the account's months and its
+/// holder; and its leaf of the log. Two counters, two sums and a step of MODSEQ are counted with them.
+const RECORDS: [(&str, usize); 4] = [("message", 100), ("item", 400), ("months", 220), ("holder", 24)];
+const LEAF: usize = 330;
 
 fn main() {
     // Cargo asks a bench without a harness to list its tests; there are none.
@@ -28,7 +37,7 @@ fn main() {
     let place = tempfile::tempdir_in(base).unwrap();
     println!("an office with {people} mailboxes …");
     let office = Office::open(place.path(), people);
-    let (mut signs, mut commits, mut both, mut pushes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut signs, mut commits, mut both, mut pushes, mut musts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let programs = [("gateway", office.gateway_id()), ("sealer", office.sealer_id())];
     let before = programs.map(|(_, pid)| pid.and_then(processor_seconds).unwrap_or_default());
     let store = office.home.join("mailgw/store");
@@ -39,13 +48,15 @@ fn main() {
         commits.push(durable_rate(&reference, 1));
         both.push(durable_rate(&reference.with_extension("both"), 2));
         pushes.push(push_rate(&office, round));
+        musts.push(must_rate(&reference.with_extension("must"), &examples(&office, &place.path().join(format!("examples-{round}")))));
     }
-    let (sign, durable, both, push) = (median(signs), median(commits), median(both), median(pushes));
+    let (sign, durable, both, push, must) = (median(signs), median(commits), median(both), median(pushes), median(musts));
     let slower = sign.min(durable);
     println!("raw P-256 signatures, two threads              {sign:>10.0}/s");
     println!("durable records of {BODY} bytes, {BLOCK} a commit      {durable:>10.0}/s");
     println!("the same, two who commit at once                {both:>10.0}/s   {:.2} of it is what a push comes to", push / both);
     println!("statements pushed: judged, sealed, durable      {push:>10.0}/s   {:.2} of the slower (aim 0.60)", push / slower);
+    println!("what no push can leave out of a statement      {must:>10.0}/s   {:.2} of it: its message signed, digested as it was signed and whole, compressed, sealed, its records durable", push / must);
     println!("ten million statements at that rate             {:>10.0} min (aim 60)", 10_000_000.0 / push / 60.0);
     // On a machine that others use, too, this says more than the rate.
     let statements = people as f64 * ROUNDS as f64;
@@ -101,6 +112,81 @@ fn durable_rate(directory: &std::path::Path, committers: u64) -> f64 {
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..committers).map(|committer| { let work = &work; scope.spawn(move || work(committer)) }).collect();
         all.into_iter().map(|one| one.join().unwrap()).sum()
+    })
+}
+
+/// Statements as the round before brought them.
+fn examples(office: &Office, place: &std::path::Path) -> Vec<Vec<u8>> {
+    std::fs::create_dir(place).unwrap();
+    let of = |(at, account): (usize, &Account)| {
+        let out = place.join(at.to_string());
+        office.mailgw(&["mailbox", "archive", &account.address, "--statements", "--octets", "--format", "maildir", "--request", "a bench", "--out", out.to_str().unwrap()]).ok();
+        newest_below(&out)
+    };
+    office.people.iter().take(EXAMPLES).enumerate().map(of).collect()
+}
+
+/// The newest letter of a Maildir.
+fn newest_below(directory: &std::path::Path) -> Vec<u8> {
+    let mut letters = Vec::new();
+    let mut places = vec![directory.to_owned()];
+    while let Some(place) = places.pop() {
+        for entry in std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                places.push(entry);
+            } else if entry.parent().is_some_and(|parent| parent.ends_with("cur") || parent.ends_with("new")) {
+                letters.push(entry);
+            }
+        }
+    }
+    letters.sort();
+    std::fs::read(letters.last().unwrap()).unwrap()
+}
+
+/// Two threads that make of real statements what stands in the store: without reading a row, judging it, rendering it, finding its person
+/// or telling anybody. All that comes to is a bound for a push on this machine.
+fn must_rate(directory: &std::path::Path, letters: &[Vec<u8>]) -> f64 {
+    std::fs::create_dir(directory).unwrap();
+    let store = store::open("fjall:store", directory).unwrap();
+    let random = SystemRandom::new();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), &random).unwrap();
+    let (dictionary, letters) = letters.split_first().unwrap();
+    let work = |worker: u64| {
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap());
+        let mut compressor = zstd::bulk::Compressor::with_dictionary(1, dictionary).unwrap();
+        let (began, mut count) = (Instant::now(), 0_u64);
+        while began.elapsed() < ROUND {
+            let mut batch = Batch::new();
+            for _ in 0..BLOCK {
+                let number = count * 2 + worker;
+                count += 1;
+                let letter = &letters[number as usize % letters.len()];
+                let signed = digest(&SHA256, letter);
+                pair.sign(&random, signed.as_ref()).unwrap();
+                let whole = digest(&SHA256, letter);
+                let mut body = compressor.compress(letter).unwrap();
+                let nonce = Nonce::try_assume_unique_for_key(&whole.as_ref()[..12]).unwrap();
+                key.seal_in_place_append_tag(nonce, Aad::from(number.to_be_bytes()), &mut body).unwrap();
+                batch = batch.put(Key::numbered("body", &[], number), body);
+                for (table, octets) in RECORDS {
+                    batch = batch.put(Key::new(table, &[&whole.as_ref()[..16], &number.to_be_bytes()]), vec![1; octets]);
+                }
+                let mailbox = format!("{number:010}");
+                batch.next(&format!("uid/{mailbox}"));
+                let step = batch.next(&format!("steps/{mailbox}"));
+                batch.add(&format!("bytes/{mailbox}"), letter.len() as i64);
+                batch.add(&format!("messages/{mailbox}"), 1);
+                batch = batch.put(Key::numbered("step", &[], number), Template::new(vec![Part::Counter(step)]));
+                batch.append("log", vec![1; LEAF]);
+            }
+            store.commit(batch).unwrap();
+        }
+        count as f64 / began.elapsed().as_secs_f64()
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| work(1));
+        work(0) + other.join().unwrap()
     })
 }
 

@@ -2,14 +2,15 @@
 //!
 //! Group commit is what makes durability cheap: while one flush runs, the next group gathers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crate::contract::{CommitError, Receipt, Snapshot, Store, StoreError};
-use crate::plan::{Limits, State, Writes, entry_key, length_key, number, plan};
+use crate::plan::{Limits, State, Writes, decode, entry_key, length_key, plan};
 use crate::watchdog::{OnDuty, Timer, Watchdog};
+use crate::recent::Recent;
 use crate::{Batch, Key, record};
 
 /// The most batches that share one flush.
@@ -21,10 +22,15 @@ const SMALL: usize = 64 << 10;
 /// Batches that may wait; further committers wait to enter.
 const QUEUE: usize = 4_096;
 
-/// What an embedded engine does for the committer: values go in and out as they stand on disk.
+/// What an embedded engine does for the committer: values go in as they stand on disk, and so they come out of a scan.
 pub(crate) trait Engine: Send + Sync + 'static {
     fn limits(&self) -> Limits;
+    /// A value that was held against its checksum, without it.
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The same for the one thread that writes, between two writes.
+    fn get_for_writer(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(key)
+    }
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError>;
     /// All of `writes` durable before it returns. An error says nothing of what was written. They are given away, so that a value
     /// of a hundred megabytes need not be there twice.
@@ -55,9 +61,36 @@ struct Waiting {
     answer: SyncSender<Result<Receipt, CommitError>>,
 }
 
+/// An engine, and what was read of it lately.
+struct Records {
+    engine: Arc<dyn Engine>,
+    recent: Recent,
+}
+
+impl Records {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(key, |engine| engine.get(key))
+    }
+
+    fn get_for_writer(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(key, |engine| engine.get_for_writer(key))
+    }
+
+    fn read(&self, key: &Key, read: impl FnOnce(&dyn Engine) -> Result<Option<Vec<u8>>, StoreError>) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.recent.get(key) {
+            Ok(held) => Ok(held),
+            Err(missing) => {
+                let found = guarded(|| read(&*self.engine))?;
+                self.recent.keep(missing, key, found.as_deref());
+                Ok(found)
+            }
+        }
+    }
+}
+
 /// An engine with its committer.
 pub struct Embedded {
-    engine: Arc<dyn Engine>,
+    records: Arc<Records>,
     queue: Mutex<Option<SyncSender<Waiting>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     _watchdog: OnDuty,
@@ -67,10 +100,11 @@ impl Embedded {
     pub(crate) fn start(engine: Arc<dyn Engine>, watchdog: Watchdog) -> Result<Self, StoreError> {
         let (queue, waiting) = sync_channel(QUEUE);
         let (watchdog, timer) = OnDuty::start(watchdog)?;
-        let worker = Arc::clone(&engine);
-        let thread = std::thread::Builder::new().name("store-committer".into()).spawn(move || drain(&*worker, &waiting, &timer));
+        let records = Arc::new(Records { engine, recent: Recent::default() });
+        let worker = Arc::clone(&records);
+        let thread = std::thread::Builder::new().name("store-committer".into()).spawn(move || drain(&worker, &waiting, &timer));
         let thread = thread.map_err(|error| StoreError::Unavailable { reason: error.to_string() })?;
-        Ok(Self { engine, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)), _watchdog: watchdog })
+        Ok(Self { records, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)), _watchdog: watchdog })
     }
 }
 
@@ -88,7 +122,7 @@ impl Drop for Embedded {
 
 /// The engine with the writes of the group so far laid over it.
 struct Overlay<'a> {
-    engine: &'a dyn Engine,
+    records: &'a Records,
     writes: &'a Writes,
 }
 
@@ -96,20 +130,16 @@ impl State for Overlay<'_> {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         match self.writes.get(key) {
             Some(written) => Ok(written.clone()),
-            None => read(self.engine, key),
+            None => self.records.get_for_writer(key),
         }
     }
 }
 
-fn read(engine: &dyn Engine, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-    guarded(|| engine.get(key))?.map(|stored| record::open(key, stored)).transpose()
-}
-
-fn drain(engine: &dyn Engine, waiting: &Receiver<Waiting>, timer: &Timer) {
+fn drain(records: &Records, waiting: &Receiver<Waiting>, timer: &Timer) {
     let (mut poisoned, mut backlog): (Option<String>, Backlog) = (None, Backlog::default());
     while let Some(group) = backlog.gather(waiting) {
         match &poisoned {
-            None => poisoned = timer.time(|| commit(engine, group)).err().map(|error| error.to_string()),
+            None => poisoned = timer.time(|| commit(records, group)).err().map(|error| error.to_string()),
             Some(reason) => {
                 for Waiting { answer, .. } in group {
                     let _ = answer.send(Err(CommitError::Poisoned { reason: reason.clone() }));
@@ -164,12 +194,13 @@ impl Backlog {
 }
 
 /// Decides each batch on top of those before it, makes all durable at once and answers. An error is that of the write.
-fn commit(engine: &dyn Engine, group: Vec<Waiting>) -> Result<(), StoreError> {
+fn commit(records: &Records, group: Vec<Waiting>) -> Result<(), StoreError> {
+    let Records { engine, recent } = records;
     let limits = engine.limits();
     let mut writes = Writes::new();
     let mut planned = Vec::new();
     for Waiting { batch, answer } in group {
-        let outcome = plan(batch, &Overlay { engine, writes: &writes }, limits);
+        let outcome = plan(batch, &Overlay { records, writes: &writes }, limits);
         let outcome = outcome.map(|(more, receipt)| {
             if writes.is_empty() { writes = more } else { writes.extend(more) }
             receipt
@@ -177,12 +208,18 @@ fn commit(engine: &dyn Engine, group: Vec<Waiting>) -> Result<(), StoreError> {
         // A refusal waits too: it may speak of a state that only this flush makes durable.
         planned.push((answer, outcome));
     }
-    for (key, value) in &mut writes {
-        if let Some(value) = value {
-            *value = record::seal(key, value);
+    let done = if writes.is_empty() {
+        Ok(())
+    } else {
+        let group = recent.writing(&writes);
+        for (key, value) in &mut writes {
+            if let Some(value) = value {
+                *value = record::seal(key, value);
+            }
         }
-    }
-    let done = if writes.is_empty() { Ok(()) } else { guarded(|| engine.write(writes)) };
+        // What failed may have been written or not: it is not held any more, nor again, since nothing is written after it.
+        guarded(|| engine.write(writes)).inspect(|()| recent.written(group))
+    };
     for (answer, planned) in planned {
         let outcome = match &done {
             Ok(()) => planned,
@@ -195,14 +232,14 @@ fn commit(engine: &dyn Engine, group: Vec<Waiting>) -> Result<(), StoreError> {
 
 impl Store for Embedded {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        read(&*self.engine, key)
+        self.records.get(key)
     }
 
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
         if from >= to {
             return Ok(Vec::new());
         }
-        let found = guarded(|| self.engine.scan(from, to, limit))?;
+        let found = guarded(|| self.records.engine.scan(from, to, limit))?;
         found.into_iter().map(|(key, stored)| record::open(&key, stored).map(|value| (key, value))).collect()
     }
 
@@ -218,7 +255,7 @@ impl Store for Embedded {
     }
 
     fn stream_length(&self, stream: &str) -> Result<u64, StoreError> {
-        number(&length_key(stream), &BTreeMap::new(), &Overlay { engine: &*self.engine, writes: &Writes::new() })
+        decode(self.get(&length_key(stream))?)
     }
 
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
@@ -232,7 +269,7 @@ impl Store for Embedded {
     }
 
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
-        Ok(Box::new(Checked(guarded(|| self.engine.snapshot())?)))
+        Ok(Box::new(Checked(guarded(|| self.records.engine.snapshot())?)))
     }
 }
 

@@ -52,16 +52,15 @@ pub(crate) fn make(directory: &Path) -> Result<impl Engine, StoreError> {
     open(directory, MEMTABLE_BYTES)
 }
 
-/// Threads that write tables and join them: never one alone. While it joined tables nothing would be written from memory, whatever came,
-/// and one that waits for room in its own queue of orders waits for ever. (Of several, the first never joins: fjall 3.1 hands it such an
-/// order again and again until another has time, which takes up to one core for as long as tables are joined.)
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
-}
+/// Threads that write tables and join them. One alone writes nothing from memory while it joins tables, and one that waits for room in its
+/// own queue of orders waits for ever. Of several, the first never joins: fjall 3.1 hands an order to join back to the queue again and
+/// again, as fast as it can, until another thread takes it. So there are two more, one of which is nearly always free to take it and find
+/// that nothing is left to be done: of two threads in all, the first took a whole core for as long as the second joined tables.
+const WORKERS: usize = 4;
 
 fn open(directory: &Path, memtable: u64) -> Result<Fjall, StoreError> {
     fjall_damage::lists_of_tables(directory)?;
-    let database = Database::builder(directory).worker_threads(workers()).open().map_err(failed)?;
+    let database = Database::builder(directory).worker_threads(WORKERS).open().map_err(failed)?;
     // Bodies stand apart from keys, so that compaction does not copy them again and again.
     let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable).with_kv_separation(Some(KvSeparationOptions::default()));
     let records = database.keyspace("records", options).map_err(failed)?;
@@ -77,7 +76,14 @@ impl Engine for Fjall {
 
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         // Not through the keyspace itself, whose reads see a group while it is being put into memory.
-        Ok(self.database.snapshot().get(&self.records, key.as_bytes()).map_err(failed)?.map(|value| value.to_vec()))
+        let found = self.database.snapshot().get(&self.records, key.as_bytes()).map_err(failed)?;
+        found.map(|stored| record::held(key, &stored).map(<[u8]>::to_vec)).transpose()
+    }
+
+    fn get_for_writer(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        // No group is being put into memory now, and a snapshot costs as much as many a read.
+        let found = self.records.get(key.as_bytes()).map_err(failed)?;
+        found.map(|stored| record::held(key, &stored).map(<[u8]>::to_vec)).transpose()
     }
 
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {

@@ -15,6 +15,7 @@ mod layer;
 mod memory;
 mod open;
 mod plan;
+mod recent;
 mod record;
 mod sled_engine;
 #[cfg(test)]

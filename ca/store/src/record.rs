@@ -19,16 +19,20 @@ pub(crate) fn seal(key: &Key, value: &[u8]) -> Vec<u8> {
     [&[VERSION], &checksum(key, value)[..], value].concat()
 }
 
-/// What `stored` holds, in the same memory: the head is taken off.
-pub(crate) fn open(key: &Key, mut stored: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-    match stored.as_slice() {
-        [VERSION, a, b, c, d, value @ ..] if [*a, *b, *c, *d] == checksum(key, value) => {
-            stored.drain(..HEAD);
-            Ok(stored)
-        }
+/// What `stored` holds, without its head.
+pub(crate) fn held<'s>(key: &Key, stored: &'s [u8]) -> Result<&'s [u8], StoreError> {
+    match stored {
+        [VERSION, a, b, c, d, value @ ..] if [*a, *b, *c, *d] == checksum(key, value) => Ok(value),
         // The key may name a person: it is not told.
         _ => Err(StoreError::Corrupt { reason: "a record's checksum does not fit".into() }),
     }
+}
+
+/// The same, in the memory of `stored`.
+pub(crate) fn open(key: &Key, mut stored: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    held(key, &stored)?;
+    stored.drain(..HEAD);
+    Ok(stored)
 }
 
 #[cfg(test)]

@@ -159,7 +159,8 @@ impl Engine for Sled {
 
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         let before = self.durable();
-        before.get(key).map_or_else(|| self.stored(key), |stored| Ok(stored.clone()))
+        let found = before.get(key).map_or_else(|| self.stored(key), |stored| Ok(stored.clone()))?;
+        found.map(|stored| record::open(key, stored)).transpose()
     }
 
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {

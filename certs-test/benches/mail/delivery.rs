@@ -1,11 +1,13 @@
 //! Mail that comes: SMTP, APPEND, LMTP, and a month's push beside LMTP of the same messages ready-made.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use certs_test::office::{Account, bureau_of, of_another_account};
 use rustls::ClientConfig;
 
+use super::least::Least;
 use super::letters::{letter, of_neighbour};
 use super::measure::{Sample, interleaved, line};
 use super::town::{Place, Town};
@@ -81,8 +83,8 @@ pub fn append(town: &Town, messages: usize) {
     line(&format!("APPEND of 8 KiB, {APPENDERS} sessions"), 5.0, &ours, &theirs);
 }
 
-/// Statements in ten sessions, each to another mailbox: by LMTP to both, and by a push to us.
-pub fn statements(town: &Town) {
+/// Statements in ten sessions, each to another mailbox: by LMTP to both, and by a push to us. Beside them the least that any server does.
+pub fn statements(town: &Town, home: &Path) {
     let mut pushes = vec![push(town, "first")];
     let templates = templates(town);
     println!("  ready-made statements of {} octets on the average", templates.iter().map(Vec::len).sum::<usize>() / templates.len());
@@ -96,6 +98,9 @@ pub fn statements(town: &Town) {
     };
     let (ours, theirs) = interleaved(|_| town.gateway().measure(|| delivered(town.ours().lmtp)), |_| town.dovecot_trees().measure(|| delivered(town.theirs().lmtp)));
     line(&format!("LMTP of statements to {} mailboxes, {NEIGHBOURS} sessions", town.accounts.len()), 10.0, &ours, &theirs);
+    let least = Least::start(&home.join("least"));
+    let (least, again) = interleaved(|_| least.trees().measure(|| delivered(least.1)), |_| town.dovecot_trees().measure(|| delivered(town.theirs().lmtp)));
+    line("  the least that a server on our store does for it", 10.0, &least, &again);
     pushes.extend(["second", "third"].map(|name| push(town, name)));
     line("push of as many, judged, sealed, evident, beside that LMTP", 20.0, &pushes, &theirs);
 }

@@ -1,38 +1,31 @@
-//! Messages in folders: delivery in one commit, the view of a folder, bodies.
+//! Messages in folders: the view of a folder, bodies.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use keys::{DataKey, DataKeyError};
-use protocol::imap::exchange::{Change, Flags, Messages};
-use store::{Batch, CommitError, Expectation, Store, StoreError};
+use protocol::imap::exchange::Messages;
+use store::{Batch, CommitError, Store, StoreError};
 
-use super::change::shared_key;
 use super::account_watch::AccountWatch;
 use super::broadcast::{Broadcast, Watch};
+use super::deliver::MAX_BATCH;
 use super::dictionaries::Dictionaries;
 use super::fetched::Fetched;
 use super::index::{self, Due};
 use super::outlines;
-use super::marks::{self, Mark};
-use super::quota::{Quota, Use};
+use super::quota::Quota;
 use super::rules::RuleError;
-use super::steps::Steps;
-use super::trusted;
+use crate::record::RecordError;
 use crate::record::body::{self, BodyId};
 use crate::record::dictionary::Dictionary;
-use crate::record::event::Event;
 use crate::record::folder::{self, Folder};
 use crate::record::message::{self, Message};
-use crate::record::{RecordError, event, warning};
 
 /// Ids of bodies are reserved in blocks, so that a body can be sealed for its id before its commit.
 const BLOCK: u64 = 1 << 20;
 /// Commits that lose a race are decided anew, this many times.
 pub(super) const ATTEMPTS: usize = 64;
-/// The most messages of one delivery.
-pub const MAX_BATCH: usize = 1_000;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
@@ -81,10 +74,10 @@ pub enum MailError {
 /// A message's bytes, compressed and sealed for their place in the store. Deliveries of one commit may share it; a second
 /// commit may not.
 pub struct Body {
-    id: BodyId,
-    size: u32,
-    digest: [u8; 32],
-    sealed: Vec<u8>,
+    pub(super) id: BodyId,
+    pub(super) size: u32,
+    pub(super) digest: [u8; 32],
+    pub(super) sealed: Vec<u8>,
     /// It bears the mark of a verified sender.
     pub(super) verified: bool,
 }
@@ -108,57 +101,6 @@ impl Body {
     pub(crate) fn put(&self, batch: Batch) -> Batch {
         batch.put(self.id.key(), self.sealed.as_slice())
     }
-}
-
-/// What a delivery brings.
-#[derive(Clone)]
-pub enum Content {
-    Bytes(Vec<u8>),
-    Body(Arc<Body>),
-}
-
-impl From<Vec<u8>> for Content {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Bytes(bytes)
-    }
-}
-
-impl From<Arc<Body>> for Content {
-    fn from(body: Arc<Body>) -> Self {
-        Self::Body(body)
-    }
-}
-
-pub struct Delivery {
-    pub mailbox: String,
-    pub folder: String,
-    pub content: Content,
-    pub unix_millis: i64,
-    pub flags: Flags,
-    /// The leaf of the log; `None`: `MessageAccepted`.
-    pub event: Option<Event>,
-    /// What it says of another message of the mailbox.
-    pub mark: Option<Mark>,
-}
-
-/// What keeps a delivery from a mailbox.
-#[derive(Clone, Copy)]
-enum Room {
-    /// That it would overfill it.
-    Asked,
-    /// That it is full already.
-    Promised,
-    /// That the reserve is used up, too.
-    Reserve,
-    /// As promised for the first of them, as the reserve for the rest.
-    PromisedThenReserve(usize),
-}
-
-/// Where a message came to stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uid {
-    pub uid_validity: u32,
-    pub uid: u32,
 }
 
 /// A folder as a session opens it; `messages` ascend and `uid_next` is above them all.
@@ -223,130 +165,6 @@ impl MessageStore {
     pub fn folder(&self, mailbox: &str, name: &str) -> Result<Folder, MailError> {
         let found = self.store.get(&folder::key(mailbox, name))?.ok_or(MailError::NoFolder)?;
         Ok(Folder::decode(&found)?)
-    }
-
-    /// All messages in one durable commit, or none: each in its folder, with its body and its leaf of the log.
-    pub fn deliver(&self, deliveries: &[Delivery], now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
-        self.deliver_with(deliveries, Batch::new(), now_unix_millis)
-    }
-
-    /// As `deliver`, with what `with` holds in the same commit. An expectation of `with` that does not hold is a `Conflict`.
-    pub fn deliver_with(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
-        self.delivered(deliveries, with, now_unix_millis, Room::Asked)
-    }
-
-    /// As `deliver_with`, into mailboxes that were promised room for it: only one that is full meanwhile is in the way, not
-    /// one that this message overfills.
-    pub fn deliver_promised(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
-        self.delivered(deliveries, with, now_unix_millis, Room::Promised)
-    }
-
-    /// As `deliver_promised` for the first `promised` of them, and as `deliver_notices` for the rest, all in one commit.
-    pub fn deliver_promised_and_notices(&self, deliveries: &[Delivery], promised: usize, with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
-        self.delivered(deliveries, with, now_unix_millis, Room::PromisedThenReserve(promised))
-    }
-
-    /// As `deliver_promised`, of what the gateway itself has to tell: a mailbox is full for it when the reserve is used up, too.
-    pub fn deliver_notices(&self, notices: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
-        self.delivered(notices, with, now_unix_millis, Room::Reserve)
-    }
-
-    fn delivered(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64, room: Room) -> Result<Vec<Uid>, MailError> {
-        if deliveries.len() > MAX_BATCH {
-            return Err(MailError::TooMany { count: deliveries.len() });
-        }
-        // Whatever race a commit loses, each body is sealed once.
-        let body = |delivery: &Delivery| match &delivery.content {
-            Content::Bytes(bytes) => self.body(bytes).map(Arc::new),
-            Content::Body(body) => Ok(Arc::clone(body)),
-        };
-        let bodies: Vec<Arc<Body>> = deliveries.iter().map(body).collect::<Result<_, _>>()?;
-        let theirs = with.expectations();
-        for _ in 0..ATTEMPTS {
-            match self.try_deliver(deliveries, &bodies, with.clone(), now_unix_millis, room) {
-                Err(MailError::Commit(CommitError::Conflict { expectation })) if expectation < theirs => {
-                    return Err(MailError::Conflict { expectation });
-                }
-                Err(MailError::Commit(CommitError::Conflict { .. })) => continue,
-                done => return done,
-            }
-        }
-        Err(MailError::Busy)
-    }
-
-    fn try_deliver(&self, deliveries: &[Delivery], bodies: &[Arc<Body>], mut batch: Batch, now: u64, room: Room) -> Result<Vec<Uid>, MailError> {
-        let mut steps = Steps::default();
-        let mut uses: BTreeMap<&str, Use> = BTreeMap::new();
-        let mut shared = BTreeMap::new();
-        let (mut placed, mut marked, mut crossed) = (Vec::with_capacity(deliveries.len()), Vec::new(), BTreeMap::new());
-        for (at, (delivery, body)) in deliveries.iter().zip(bodies).enumerate() {
-            // A folder renamed or deleted meanwhile fails the expectation: nothing goes to a folder that is gone.
-            let key = folder::key(&delivery.mailbox, &delivery.folder);
-            let found = self.store.get(&key)?.ok_or(MailError::NoFolder)?;
-            let folder = Folder::decode(&found)?;
-            let more = uses.entry(&delivery.mailbox).or_default();
-            more.add(body.size);
-            let (fits, crosses) = match room {
-                // What a legal hold keeps beyond the bound counts, too: for what owners store, never for what is sent to them.
-                Room::Asked => self.weigh(&delivery.mailbox, &more.with_bytes(self.deleted_beyond(&delivery.mailbox)?), more)?,
-                Room::PromisedThenReserve(promised) if at >= promised => (self.has_room_for_notices(&delivery.mailbox)?, None),
-                Room::Promised | Room::PromisedThenReserve(_) => self.weigh(&delivery.mailbox, &Use::LEAST, more)?,
-                Room::Reserve => (self.has_room_for_notices(&delivery.mailbox)?, None),
-            };
-            if let Some(percent) = crosses {
-                crossed.insert(delivery.mailbox.as_str(), percent);
-            }
-            if !fits {
-                return Err(MailError::OverQuota { delivery: at });
-            }
-            let (uid, step) = (batch.next(&folder.uid_counter()), steps.of(&mut batch, &delivery.mailbox, &folder));
-            let message = Message {
-                body: body.id,
-                unix_millis: delivery.unix_millis,
-                saved_unix_millis: i64::try_from(now).ok(),
-                size: body.size,
-                digest: body.digest,
-                flags: trusted::flags(&delivery.flags, body.verified),
-            };
-            let accepted = || {
-                let digest = crate::hex(&body.digest);
-                Event::MessageAccepted(event::Message { mailbox: delivery.mailbox.clone(), digest, size: u64::from(body.size) })
-            };
-            delivery.event.clone().unwrap_or_else(accepted).append(&mut batch, now)?;
-            batch = batch.expect(Expectation::Equals(key, found)).put(message::new_key(folder.id, uid), message.template(step));
-            let messages = shared.entry(body.id).or_insert(0_u64);
-            if *messages == 0 {
-                batch = batch.put(body.id.key(), body.sealed.as_slice());
-            }
-            *messages += 1;
-            placed.push((delivery.mailbox.as_str(), folder, uid, message));
-            if let Some(mark) = &delivery.mark {
-                batch = self.mark(batch, &mut steps, &delivery.mailbox, mark, &mut marked)?;
-            }
-        }
-        for (id, messages) in shared.into_iter().filter(|(_, messages)| *messages > 1) {
-            batch = batch.expect(Expectation::Absent(shared_key(id))).put(shared_key(id), messages.to_be_bytes().as_slice());
-        }
-        for (mailbox, more) in &uses {
-            more.count(&mut batch, mailbox);
-        }
-        for (mailbox, percent) in crossed {
-            batch = batch.put(warning::key(mailbox), warning::encode(percent));
-        }
-        let receipt = self.store.commit(batch)?;
-        let mut done = steps.done(&receipt);
-        let uids = placed.into_iter().map(|(mailbox, folder, slot, message)| {
-            let uid = receipt.counter(slot).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted)?;
-            done.change(mailbox, folder.id, |modseq| Ok(Change::New(message.info(uid, modseq)?)))?;
-            Ok(Uid { uid_validity: folder.uid_validity, uid })
-        });
-        let uids = uids.collect();
-        marks::tell(&mut done, marked)?;
-        done.tell(&self.broadcast);
-        for delivery in deliveries {
-            self.note_came(&delivery.mailbox, 1);
-        }
-        uids
     }
 
     /// The changes committed to this folder from now on. What is read after this call holds all that came before.

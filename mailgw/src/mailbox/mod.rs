@@ -5,6 +5,7 @@ mod annotations;
 mod broadcast;
 mod change;
 mod deleted;
+mod deliver;
 mod dictionaries;
 mod fetched;
 mod folders;
@@ -30,7 +31,8 @@ pub use quota::Quota;
 pub use rules::{ENTRY as RULES, RuleError, Rules};
 pub use trusted::{Mark as TrustMark, Marked as TrustMarked};
 pub(crate) use trusted::Part;
-pub use messages::{Body, Content, Delivery, MailError, MessageStore, Uid, View};
+pub use deliver::{Assembled, Content, Delivery, Uid};
+pub use messages::{Body, MailError, MessageStore, View};
 
 #[cfg(test)]
 mod fault_tests;

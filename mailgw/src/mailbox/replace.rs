@@ -5,7 +5,8 @@ use store::{Batch, Expectation};
 
 use super::deleted::keep;
 use super::index::note_removal;
-use super::messages::{Content, Delivery, MailError, MessageStore, Uid};
+use super::deliver::{Content, Delivery, Uid};
+use super::messages::{MailError, MessageStore};
 use super::quota::Use;
 use super::steps::Steps;
 use crate::record::deleted::Deleted;

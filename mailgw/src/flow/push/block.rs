@@ -8,6 +8,7 @@ use runtime::exit::Problem;
 
 use super::PushError;
 use super::decided::{Decided, Letter, Prepared, Sealed};
+use super::delivery::Ready;
 use super::file::RawRow;
 use super::halves::halves;
 use super::judge::Judge;
@@ -38,6 +39,13 @@ pub(super) struct Work<'a> {
     pub seal: &'a [u8],
     /// What its messages are compressed with, once the first is sealed.
     pub dictionary: OnceLock<Arc<Dictionary>>,
+}
+
+/// How far a block came before its turn to be committed.
+pub(super) enum SoFar {
+    Nothing,
+    Sealed(Prepared),
+    Ready(Ready),
 }
 
 impl Work<'_> {
@@ -107,19 +115,33 @@ impl Work<'_> {
         Ok(gateway.dkim.sign(message, gateway.clock.now())?)
     }
 
-    /// The outcomes of a block, durable. A block that has them already is answered from the record.
-    pub fn commit(&self, number: u64, columns: &Columns, rows: &[RawRow], mut prepared: Option<Prepared>) -> Result<Vec<RowOutcome>, PushError> {
+    /// A block that was sealed, put together for its commit.
+    pub fn ready(&self, number: u64, prepared: Prepared) -> Result<Ready, PushError> {
+        self.assemble(number, &rows_key(self.judge.bureau, self.judge.batch(), number), prepared)
+    }
+
+    /// The outcomes of a block, durable. A block that has them already is answered from the record; one whose decisions rest on what
+    /// somebody changed meanwhile is decided anew.
+    pub fn commit(&self, number: u64, columns: &Columns, rows: &[RawRow], so_far: SoFar) -> Result<Vec<RowOutcome>, PushError> {
         let key = rows_key(self.judge.bureau, self.judge.batch(), number);
+        let mut ready = match so_far {
+            SoFar::Nothing => None,
+            SoFar::Sealed(prepared) => Some(self.ready(number, prepared)?),
+            SoFar::Ready(ready) => Some(ready),
+        };
         for _ in 0..ATTEMPTS {
-            if let Some(prepared) = prepared.take()
-                && let Some(outcomes) = self.deliver(number, &key, prepared)?
-            {
-                return Ok(outcomes);
+            if let Some(Ready { deliveries, outcomes }) = ready.take() {
+                match self.judge.gateway.messages.commit_assembled(deliveries) {
+                    Ok(_) => return Ok(outcomes),
+                    Err(MailError::Conflict { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             if let Some(found) = self.judge.gateway.store.get(&key)? {
                 return Ok(decode_rows(&found)?);
             }
-            prepared = self.decide(number, columns, rows)?.map(|decided| self.prepare(decided)).transpose()?;
+            let decided = self.decide(number, columns, rows)?;
+            ready = decided.map(|decided| self.ready(number, self.prepare(decided)?)).transpose()?;
         }
         Err(MailError::Busy.into())
     }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use policies::mailbox::MailboxNumber;
 use store::Expectation;
 
 use super::correction::Corrected;
@@ -79,6 +80,11 @@ impl AsRef<Letter> for Sealed {
 }
 
 impl Decided<Letter> {
+    /// The mailboxes that it delivers to.
+    pub fn mailboxes(&self) -> HashSet<MailboxNumber> {
+        self.letters.iter().map(|letter| letter.account.number).collect()
+    }
+
     /// The statements that it delivers, supersedes or withdraws.
     pub fn statements(&self) -> HashSet<String> {
         self.letters.iter().flat_map(|letter| std::iter::once(letter.stmt_id.as_str()).chain(letter.ends())).map(str::to_owned).collect()

@@ -1,4 +1,4 @@
-//! The commit that delivers a block: messages, what is remembered of each statement, outcomes, evidence, leaves of the log.
+//! What delivers a block, put together for one commit: messages, what is remembered of each statement, outcomes, evidence, leaves of the log.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::letter::OneOf;
 use super::{PushError, sha256};
 use crate::directory;
 use crate::erds::Secrecy;
-use crate::mailbox::{Delivery, MailError};
+use crate::mailbox::{Assembled, Delivery, MailError};
 use crate::record::event::{self, Event};
 use crate::record::evidence::Recorded;
 use crate::record::notification::Pushed;
@@ -39,9 +39,14 @@ struct Written {
     leaf: Option<Event>,
 }
 
+/// A block that only its commit is missing to.
+pub(super) struct Ready {
+    pub deliveries: Assembled,
+    pub outcomes: Vec<RowOutcome>,
+}
+
 impl Work<'_> {
-    /// Commits. `None` when somebody else changed what the decisions rest on: they are made anew.
-    pub(super) fn deliver(&self, block: u64, key: &Key, mut prepared: Prepared) -> Result<Option<Vec<RowOutcome>>, PushError> {
+    pub(super) fn assemble(&self, block: u64, key: &Key, mut prepared: Prepared) -> Result<Ready, PushError> {
         let mut without_folder = false;
         loop {
             let (mut batch, mut deliveries, mut all) = (Batch::new().expect(Expectation::Absent(key.clone())), Vec::new(), prepared.told.clone());
@@ -103,11 +108,8 @@ impl Work<'_> {
             if let Some(mending) = &self.judge.mending {
                 batch = mending.put(batch, self.judge.bureau, self.judge.batch(), &outcomes)?;
             }
-            let messages = &self.judge.gateway.messages;
-            let delivered = if self.withdraws() { messages.deliver_notices(&deliveries, batch, now) } else { messages.deliver_with(&deliveries, batch, now) };
-            match delivered {
-                Ok(_) => return Ok(Some(outcomes)),
-                Err(MailError::Conflict { .. }) => return Ok(None),
+            match self.judge.gateway.messages.assembled(&deliveries, batch, now, self.withdraws()) {
+                Ok(deliveries) => return Ok(Ready { deliveries, outcomes }),
                 // An owner deleted the folder that a rule names at this very moment.
                 Err(MailError::NoFolder) if !without_folder => without_folder = true,
                 // A full mailbox holds up nobody else.

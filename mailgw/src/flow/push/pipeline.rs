@@ -1,29 +1,38 @@
-//! The file's second reading: while one block is committed the next is sealed, and the one after that is decided.
+//! The file's second reading: while one block is committed the next is put together, the one after that is sealed, and one more is decided.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::sync_channel;
 
-use super::block::Work;
+use super::block::{SoFar, Work};
 use super::file::{Reading, Source};
 use super::proof::{Proved, next};
 use super::{Counts, Progress, PushError};
 
-/// Blocks whose commit may not be done while a later one is decided and sealed: nothing waits between the three stages.
-const UNDER_WAY: usize = 2;
+/// Blocks whose commit may not be done while a later one is decided, and while a later one is put together: nothing waits between the
+/// stages.
+const WHILE_DECIDED: usize = 3;
+const WHILE_ASSEMBLED: usize = 1;
 
-/// The statements of the blocks before: nothing is sealed that may turn out to be one of them again.
-#[derive(Default)]
-struct UnderWay(VecDeque<HashSet<String>>);
+/// What the blocks before are of.
+struct UnderWay<T> {
+    most: usize,
+    before: VecDeque<HashSet<T>>,
+}
 
-impl UnderWay {
-    /// Whether the next block, of these statements, has none of theirs.
-    fn admit(&mut self, statements: HashSet<String>) -> bool {
-        let free = self.0.iter().all(|before| before.is_disjoint(&statements));
-        if self.0.len() == UNDER_WAY {
-            self.0.pop_front();
+impl<T: Eq + Hash> UnderWay<T> {
+    fn of(most: usize) -> Self {
+        Self { most, before: VecDeque::new() }
+    }
+
+    /// Whether the next block has nothing of theirs.
+    fn admit(&mut self, next: HashSet<T>) -> bool {
+        let free = self.before.iter().all(|before| before.is_disjoint(&next));
+        if self.before.len() == self.most {
+            self.before.pop_front();
         }
-        self.0.push_back(statements);
+        self.before.push_back(next);
         free
     }
 }
@@ -35,6 +44,7 @@ pub(super) fn deliver(work: &Work<'_>, proved: &Proved, source: &Source, rows: u
     std::thread::scope(|scope| {
         let (decided_to, decided) = sync_channel(0);
         let (sealed_to, sealed) = sync_channel(0);
+        let (ready_to, ready) = sync_channel(0);
         let deciding = scope.spawn(move || {
             for (number, expected) in (0_u64..).zip(&proved.blocks) {
                 let block = next(&mut reading, expected).and_then(|rows| Ok((work.decide(number, &proved.columns, &rows)?, rows)));
@@ -46,11 +56,13 @@ pub(super) fn deliver(work: &Work<'_>, proved: &Proved, source: &Source, rows: u
             }
         });
         let sealing = scope.spawn(move || {
-            let mut under_way = UnderWay::default();
+            // Nothing is sealed that may turn out to be one of their statements again.
+            let mut under_way = UnderWay::of(WHILE_DECIDED);
             for (number, block) in decided {
                 let block = block.and_then(|(decided, rows)| {
                     let is_free = under_way.admit(decided.as_ref().map(|decided| decided.statements()).unwrap_or_default());
-                    Ok((decided.filter(|_| is_free).map(|decided| work.prepare(decided)).transpose()?, rows))
+                    let mailboxes = decided.as_ref().map(|decided| decided.mailboxes()).unwrap_or_default();
+                    Ok((decided.filter(|_| is_free).map(|decided| work.prepare(decided)).transpose()?, mailboxes, rows))
                 });
                 let failed = block.is_err();
                 if sealed_to.send((number, block)).is_err() || failed {
@@ -58,11 +70,30 @@ pub(super) fn deliver(work: &Work<'_>, proved: &Proved, source: &Source, rows: u
                 }
             }
         });
+        let assembling = scope.spawn(move || {
+            // The room of a mailbox is found when all that came before has come.
+            let mut under_way = UnderWay::of(WHILE_ASSEMBLED);
+            for (number, block) in sealed {
+                let block = block.and_then(|(prepared, mailboxes, rows)| {
+                    let is_free = under_way.admit(mailboxes);
+                    let so_far = match prepared {
+                        None => SoFar::Nothing,
+                        Some(prepared) if is_free => SoFar::Ready(work.ready(number, prepared)?),
+                        Some(prepared) => SoFar::Sealed(prepared),
+                    };
+                    Ok((so_far, rows))
+                });
+                let failed = block.is_err();
+                if ready_to.send((number, block)).is_err() || failed {
+                    return;
+                }
+            }
+        });
         // What nobody takes any more ends with this, however it ends: a panic here, too, stops the push and is told like that of a thread.
         let committed = catch_unwind(AssertUnwindSafe(|| {
-            sealed.into_iter().try_for_each(|(number, block)| {
-                let (prepared, rows) = block?;
-                let outcomes = work.commit(number, &proved.columns, &rows, prepared)?;
+            ready.into_iter().try_for_each(|(number, block)| {
+                let (block, rows) = block?;
+                let outcomes = work.commit(number, &proved.columns, &rows, block)?;
                 so_far.done += outcomes.len() as u64;
                 outcomes.iter().for_each(|outcome| so_far.counts.add(&outcome.state));
                 if progress(so_far) { Ok(()) } else { Err(PushError::Stopped) }
@@ -70,7 +101,7 @@ pub(super) fn deliver(work: &Work<'_>, proved: &Proved, source: &Source, rows: u
         }));
         let committed = committed.unwrap_or(Err(PushError::BrokeOff));
         // Joined here: a panic that the scope finds would go on through whoever pushes.
-        let whole = [deciding.join(), sealing.join()].iter().all(Result::is_ok);
+        let whole = [deciding.join(), sealing.join(), assembling.join()].iter().all(Result::is_ok);
         committed?;
         // A thread that ended without a word has left blocks undone.
         if whole && so_far.done == rows { Ok(so_far.counts.delivered) } else { Err(PushError::BrokeOff) }
@@ -82,8 +113,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_waits_for_those_before_it_that_name_its_statements() {
-        let mut under_way = UnderWay::default();
+    fn a_block_waits_for_those_before_it_that_name_the_same() {
+        let mut under_way = UnderWay::of(2);
         let blocks = [(vec!["a", "b"], true), (vec!["c"], true), (vec!["b"], false), (vec!["a"], true), (vec![], true), (vec!["a", "d"], false), (vec!["b"], true)];
         for (at, (statements, free)) in blocks.into_iter().enumerate() {
             assert_eq!(under_way.admit(statements.into_iter().map(str::to_owned).collect()), free, "block {at}");
