@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use protocol::imap::exchange::{Change, Flags};
+use protocol::imap::exchange::Flags;
 use store::{Key, Memory, open_fjall};
 
 use super::*;
