@@ -109,7 +109,7 @@ impl Content {
         Self { digest_method: SHA256.to_owned(), digest_value: sha256.to_owned(), encrypted_to: None, certificate_status: None, not_encrypted: None }
     }
 
-    fn kept(mut self, secrecy: Option<&Secrecy>) -> Self {
+    pub(super) fn kept(mut self, secrecy: Option<&Secrecy>) -> Self {
         match secrecy {
             Some(Secrecy::EncryptedTo(certificate)) => self.encrypted_to = Some(certificate.clone()),
             Some(Secrecy::EncryptedUnproved(certificate)) => (self.encrypted_to, self.certificate_status) = (Some(certificate.clone()), Some("unknown".to_owned())),

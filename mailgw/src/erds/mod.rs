@@ -10,10 +10,12 @@ mod file;
 mod item;
 mod report;
 pub(crate) mod stamped;
+mod series;
 mod statement;
 
 pub(crate) use file::hash;
 pub use file::{EvidenceError, Judged, Line, MAX_LINE, Shown, Timestamp, Verified, has_happened, verify};
 pub use item::{Act, Content, Corrected, Event, Item, Mended, Notification, Of, Secrecy, Submission};
 pub use report::{EvidenceRoot, FORM, FinalReport, Kept, MAX_REPORT, REASONS, SignedReport, VERSION, VerifiedReport, is_reason, verify_report};
+pub use series::{OfRow, Series};
 pub use statement::Statement;

@@ -20,7 +20,7 @@ pub(super) struct Done<'b> {
 }
 
 /// What is kept of these mailboxes is worth nothing, until what was committed is told or known not to be there.
-struct Untold<'b> {
+pub(super) struct Untold<'b> {
     broadcast: &'b Broadcast,
     mailboxes: Vec<String>,
 }
@@ -43,8 +43,18 @@ impl Steps {
 
     /// Commits the batch they were made for.
     pub fn commit<'b>(self, batch: Batch, store: &dyn Store, broadcast: &'b Broadcast) -> Result<(Receipt, Done<'b>), CommitError> {
-        let mut untold = Untold { broadcast, mailboxes: self.0.keys().cloned().collect() };
-        let receipt = store.commit(batch).inspect_err(|error| {
+        let untold = self.untold(broadcast);
+        self.committed(store.commit(batch), untold)
+    }
+
+    /// Before that batch is committed.
+    pub fn untold<'b>(&self, broadcast: &'b Broadcast) -> Untold<'b> {
+        Untold { broadcast, mailboxes: self.0.keys().cloned().collect() }
+    }
+
+    /// After it was, or was not.
+    pub fn committed<'b>(self, outcome: Result<Receipt, CommitError>, mut untold: Untold<'b>) -> Result<(Receipt, Done<'b>), CommitError> {
+        let receipt = outcome.inspect_err(|error| {
             // Nothing was changed.
             if matches!(error, CommitError::Conflict { .. }) {
                 untold.mailboxes.clear();

@@ -1,6 +1,6 @@
 //! What stands below the figures: how to check the seal, what nobody asks for, where to ask.
 
-use policies::mailbox::Address;
+use policies::certificate::HostName;
 
 use super::html::{escape, push};
 use super::sender::Sender;
@@ -19,32 +19,32 @@ pub(super) struct Note {
     pub english: String,
 }
 
-/// `statement` and `file` are the statement's number and the name of the attachment; `to` is its reader, where the reader may ask for it on
-/// paper or say that it was read.
-pub(super) fn notes(sender: &Sender, statement: &str, file: &str, to: Option<&Address>) -> Vec<Note> {
+/// `statement` and `file` are the statement's number and the name of the attachment; `to` is its reader's domain, where the reader may ask for
+/// it on paper or say that it was read.
+pub(super) fn notes(sender: &Sender, statement: &str, file: &str, to: Option<&HostName>) -> Vec<Note> {
     let Sender { name, name_en, address, hotline, .. } = sender;
-    let paper = to.map(Address::domain).map(|domain| Note {
+    let paper = to.map(|domain| Note {
         title: ("PDF 与已阅凭证", "PDF, and proof of reading"),
-        chinese: format!("用本邮箱回复本邮件，并把收件人改为 {PDF_ADDRESS}@{domain}（索取 PDF）或 {READ_ADDRESS}@{domain}（留下已阅凭证）。"),
+        chinese: format!("从本邮箱回复到 {PDF_ADDRESS}@{domain} 可索取 PDF，回复到 {READ_ADDRESS}@{domain} 可留下已阅凭证。"),
         english: format!("Reply from this mailbox to {PDF_ADDRESS}@{domain} for a PDF, or to {READ_ADDRESS}@{domain} to have it on record that you read this."),
     });
     let always = [
         Note {
             title: ("核对印章", "Check the seal"),
-            chinese: format!("本邮件由{name}加盖电子印章（S/MIME 数字签名）。请在邮件程序中确认签名有效，且签名地址为 {address}；没有签名或签名无效的邮件，请勿相信。"),
+            chinese: format!("本邮件由{name}加盖电子印章（S/MIME 数字签名）。请确认邮件程序显示签名有效、签名地址为 {address}，否则请勿相信。"),
             english: format!(
-                "{name_en} sealed this mail with an S/MIME signature. Your mail program should show it as valid, by {address}. Trust no statement without it."
+                "{name_en} sealed this mail (S/MIME). Your mail program should show a valid signature by {address}. Trust no statement without it."
             ),
         },
         Note {
             title: ("谨防假冒", "Beware of imitations"),
-            chinese: "我们不会用邮件索要密码、验证码，也不会要求转账。本邮件不含任何链接。".to_owned(),
+            chinese: "我们不会用邮件索要密码、验证码或转账，邮件中也没有链接。".to_owned(),
             english: "Nobody asks you by mail for a password, a code or a transfer. This mail contains no links.".to_owned(),
         },
         Note {
             title: ("有疑问", "Questions"),
-            chinese: format!("如有出入，请拨打 {hotline}，并告知对账单编号 {statement}。附件 {file} 含有相同的数据，供软件读取。"),
-            english: format!("If a figure looks wrong, call {hotline} and name statement {statement}. The attachment {file} holds the same figures for software."),
+            chinese: format!("如有出入，请拨打 {hotline}，告知编号 {statement}。附件 {file} 供软件读取，数据相同。"),
+            english: format!("If a figure looks wrong, call {hotline} and name statement {statement}. The attachment {file} has the same figures for software."),
         },
     ];
     always.into_iter().chain(paper).collect()
@@ -71,8 +71,8 @@ pub(super) fn html(notes: &[Note], out: &mut String) {
         push(out, &["<h2 style=\"font-size:16px;margin:24px 0 0\">", note.title.0, "\n<span lang=\"en\">", note.title.1, "</span></h2>\n"]);
         out.push_str("<p style=\"margin:4px 0\">");
         escape(&note.chinese, out);
-        out.push_str("</p>\n<p lang=\"en\" style=\"margin:4px 0;font-size:14px\">");
+        out.push_str("<br>\n<small lang=\"en\">");
         escape(&note.english, out);
-        out.push_str("</p>\n");
+        out.push_str("</small></p>\n");
     }
 }

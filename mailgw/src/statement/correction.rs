@@ -3,10 +3,10 @@
 use policies::statement::{Period, Reason, StatementId};
 
 use super::advice;
-use super::html::{escape, push, wrapped};
+use super::html::{escape, from, push, wrapped};
 use super::json::string;
 use super::sender::Sender;
-use super::sheet::{Pair, Sheet};
+use super::sheet::{Pair, month, month_en};
 
 /// Why a statement comes that corrects another, and which.
 #[derive(Clone, Copy)]
@@ -75,14 +75,14 @@ pub(super) fn json(correction: &Correction<'_>, out: &mut String) {
 impl Withdrawal<'_> {
     pub(super) fn subject(&self) -> String {
         let (title, title_en) = self.title;
-        format!("撤回：{title} {} / Withdrawn: {title_en} {}", Sheet::month_of(self.period), Sheet::month_en_of(self.period))
+        format!("撤回：{title} {} / Withdrawn: {title_en} {}", month(self.period), month_en(self.period))
     }
 
     fn says(&self) -> [String; 2] {
         let ((title, title_en), old) = (self.title, self.statement);
         [
-            format!("{}的{title}（编号 {old}）已撤回，不再有效。原邮件保留在您的邮箱中，请勿据此办理事务。", Sheet::month_of(self.period)),
-            format!("The {title_en} of {} ({old}) is withdrawn and holds no more. Its mail stays in your mailbox; please do not rely on it.", Sheet::month_en_of(self.period)),
+            format!("{}的{title}（编号 {old}）已撤回，不再有效。原邮件保留在您的邮箱中，请勿据此办理事务。", month(self.period)),
+            format!("The {title_en} of {} ({old}) is withdrawn and holds no more. Its mail stays in your mailbox; please do not rely on it.", month_en(self.period)),
         ]
     }
 
@@ -96,12 +96,8 @@ impl Withdrawal<'_> {
     }
 
     pub(super) fn html(&self, sender: &Sender) -> String {
-        wrapped(("撤回通知", "Withdrawal"), &Sheet::month_of(self.period), &Sheet::month_en_of(self.period), |out| {
-            out.push_str("<p style=\"margin:12px 0\">");
-            escape(sender.name.as_str(), out);
-            out.push_str("<br>\n<small lang=\"en\">");
-            escape(sender.name_en.as_str(), out);
-            out.push_str("</small></p>\n");
+        wrapped(("撤回通知", "Withdrawal"), &month(self.period), &month_en(self.period), |out| {
+            from(sender, out);
             banner(("撤回", "Withdrawn"), &self.says(), &reasons(self.reason), out);
             advice::html(&advice::notes(sender, self.statement.as_str(), &self.file_name(), None), out);
         })

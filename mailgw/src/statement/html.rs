@@ -1,54 +1,101 @@
 //! A sheet as HTML for a phone: one column, no script, nothing fetched, styles inline, readable in the dark.
 //!
-//! Text and ground keep the reader's own colours, but for the card with the answer, which sets both. Lines stay short,
-//! so that quoted-printable keeps them in place and messages of one kind compress against each other.
+//! Text and ground keep the reader's own colours, but for the card with the answer, which sets both. What a table's attributes can say, or
+//! its cells inherit, no cell says again: a style costs each of forty rows its octets, and its `=` three. Lines stay short, so that
+//! quoted-printable keeps them in place and messages of one kind compress against each other.
 
-use policies::mailbox::Address;
-use policies::statement::{Figure, Form};
+use policies::statement::{Column, Form};
 
-use super::advice;
+use super::advice::{self, Note};
 use super::correction::{self, Correction};
-use super::history::History;
+use super::frame::{Draft, Slot};
 use super::sender::Sender;
-use super::sheet::{Pair, Sheet, shown};
+use super::sheet::{Pair, Plan, Sheet};
+use crate::mime::quoted_printable::Quoted;
 
 const PAGE: &str = "max-width:34em;margin:0 auto;padding:16px;\nfont:16px/1.4 sans-serif;overflow-wrap:break-word";
-const CARD: &str = "background:#0b5345;color:#fff;border-radius:12px;\npadding:12px 16px";
-pub(super) const TABLE: &str = "width:100%;border-collapse:collapse;text-align:right;";
-pub(super) const HEADING: &str = "text-align:left;font-weight:normal;";
+const CARD: &str = "background:#0b5345;color:#fff;border-radius:12px;\npadding:12px 10px";
+/// The heading of a row. Outside the card and the bars every table is [`TABLE`], with lines between its rows.
+pub(super) const HEADING: &str = "<th scope=\"row\" align=\"left\" style=\"font-weight:400\"";
+pub(super) const TABLE: &str = "<table width=\"100%\" cellpadding=\"6\" rules=\"rows\"\nstyle=\"border-collapse:collapse;border-color:#8886;\ntext-align:right;margin-top:18px";
+pub(super) const CAPTION: &str = "<caption style=\"text-align:left;font-weight:bold;padding:6px\">\n";
 
-pub(super) fn html(sheet: &Sheet, sender: &Sender, to: &Address, correction: Option<&Correction<'_>>) -> String {
-    wrapped(sheet.title(), &sheet.month(), &sheet.month_en(), |out| {
-        out.push_str("<p style=\"margin:12px 0\">");
-        escape(sender.name.as_str(), out);
-        out.push_str("<br>\n<small lang=\"en\">");
-        escape(sender.name_en.as_str(), out);
-        out.push_str("</small><br>\n");
-        for figure in sheet.owner() {
-            // A name of another script turns nothing beside it.
-            out.push_str("<bdi>");
-            escaped(figure, out);
-            out.push_str("</bdi>\n");
+pub(super) fn draft(plan: Plan, sender: &Sender, notes: &[Note]) -> Draft {
+    let mut draft = Draft::default();
+    begin(plan.title(), &plan.month(), &plan.month_en(), draft.text());
+    from(sender, draft.text());
+    draft.push(&["<p style=\"margin:0 0 12px\">\n"]);
+    for (column, _) in plan.owner() {
+        // A name of another script turns nothing beside it.
+        draft.push(&["<bdi>"]);
+        draft.slot(Slot::Figure(column));
+        draft.push(&["</bdi>\n"]);
+    }
+    draft.push(&["</p>\n"]);
+    draft.slot(Slot::Correction);
+    card(plan.answer(), &mut draft);
+    draft.slot(Slot::History);
+    for (title, columns) in plan.sections() {
+        table(title, &columns, &mut draft);
+    }
+    let mut below = String::new();
+    advice::html(notes, &mut below);
+    draft.numbered(&below);
+    end(draft.text());
+    draft
+}
+
+/// What stands in a place of the draft.
+pub(super) fn value(slot: Slot, sheet: &Sheet, correction: Option<&Correction<'_>>, out: &mut Quoted<'_>) {
+    match slot {
+        Slot::Figure(column) if sheet.said(column).contains(SPECIAL) => escaped(sheet.said(column), out),
+        Slot::Figure(column) => out.piece(sheet.encoded(column)),
+        Slot::Meaning(column) => {
+            if let Some(english) = sheet.meaning(column) {
+                let mut text = String::with_capacity(64);
+                meant(english, &mut text);
+                out.text(&text);
+            }
         }
-        out.push_str("</p>\n");
-        if let Some(correction) = correction {
-            correction::html(correction, out);
+        Slot::Number => escaped(&sheet.number, out),
+        Slot::Changed => {
+            if let Some(([chinese, english], amount)) = sheet.history.as_ref().and_then(|history| history.changed()) {
+                let mut text = String::with_capacity(256);
+                push(&mut text, &["<tr>", HEADING, ">\n", &chinese, "<br>\n<small lang=\"en\">", &english, "</small></th>\n<td nowrap>", &amount, "</td></tr>\n"]);
+                out.text(&text);
+            }
         }
-        card(sheet.answer(), sheet.history.as_ref().and_then(History::changed), out);
-        if let Some(history) = &sheet.history {
-            history.html(out);
+        Slot::History => {
+            if let Some(history) = &sheet.history {
+                history.html(out);
+            }
         }
-        for (title, figures) in sheet.sections() {
-            table(title, figures, out);
+        Slot::Correction => {
+            if let Some(correction) = correction {
+                let mut text = String::with_capacity(1024);
+                correction::html(correction, &mut text);
+                out.text(&text);
+            }
         }
-        advice::html(&advice::notes(sender, sheet.statement_id(), &sheet.file_name(), Some(to)), out);
-    })
+    }
+}
+
+fn escaped(text: &str, out: &mut Quoted<'_>) {
+    let mut safe = String::with_capacity(2 * text.len());
+    escape(text, &mut safe);
+    out.text(&safe);
 }
 
 /// A page with its headline around a content.
-pub(super) fn wrapped((title, title_en): (&str, &str), month: &str, month_en: &str, content: impl FnOnce(&mut String)) -> String {
-    let mut page = String::with_capacity(16 * 1024);
-    let out = &mut page;
+pub(super) fn wrapped(title: (&str, &str), month: &str, month_en: &str, content: impl FnOnce(&mut String)) -> String {
+    let mut page = String::with_capacity(8 * 1024);
+    begin(title, month, month_en, &mut page);
+    content(&mut page);
+    end(&mut page);
+    page
+}
+
+fn begin((title, title_en): (&str, &str), month: &str, month_en: &str, out: &mut String) {
     // A kind's title comes from a policy file, which writes no HTML.
     let [title, title_en] = [title, title_en].map(|words| {
         let mut text = String::with_capacity(words.len());
@@ -67,71 +114,74 @@ pub(super) fn wrapped((title, title_en): (&str, &str), month: &str, month_en: &s
         "\n<span style=\"white-space:nowrap\">", month, "</span></h1>\n<p lang=\"en\" style=\"margin:0\">", &title_en, " ",
         month_en, "</p>\n",
     ]);
-    content(out);
+}
+
+fn end(out: &mut String) {
     out.push_str("</div>\n</body>\n</html>\n");
-    page
+}
+
+/// Whose page it is.
+pub(super) fn from(sender: &Sender, out: &mut String) {
+    out.push_str("<p style=\"margin:12px 0 0\">");
+    escape(sender.name.as_str(), out);
+    out.push_str("<br>\n<small lang=\"en\">");
+    escape(sender.name_en.as_str(), out);
+    out.push_str("</small></p>\n");
 }
 
 /// What matters, the first of it large, and what changed since the month before.
-fn card<'a>(mut answer: impl Iterator<Item = &'a Figure>, changed: Option<([String; 2], String)>, out: &mut String) {
-    push(out, &["<div style=\"", CARD, "\">\n"]);
-    if let Some(figure) = answer.next() {
-        push(out, &["<p style=\"margin:0 0 8px\">", figure.zh, "\n<small lang=\"en\">", figure.en, "</small><br>\n<b style=\"font-size:28px\">"]);
-        escaped(figure, out);
-        out.push_str("</b></p>\n");
+fn card<'a>(mut answer: impl Iterator<Item = (usize, &'a Column)>, draft: &mut Draft) {
+    draft.push(&["<div style=\"", CARD, "\">\n"]);
+    if let Some((at, column)) = answer.next() {
+        draft.push(&["<p style=\"margin:0 4px 8px\">", column.zh, "\n<small lang=\"en\">", column.en, "</small><br>\n<b style=\"font-size:28px\">"]);
+        draft.slot(Slot::Figure(at));
+        draft.push(&["</b></p>\n"]);
     }
-    push(out, &["<table style=\"", TABLE, "\ncolor:#fff\">\n<caption style=\"text-align:left;font-weight:bold\">\n本月概要 <span lang=\"en\">In short</span></caption>\n"]);
-    if let Some(([chinese, english], amount)) = changed {
-        head(&chinese, &english, "<tr>", "width:60%;padding:4px 0", out);
-        push(out, &["<td style=\"white-space:nowrap\">", &amount, "</td></tr>\n"]);
-    }
-    answer.for_each(|figure| row(figure, "<tr>", "padding:4px 0", out));
-    out.push_str("</table>\n</div>\n");
+    // Colours go into no table where a page is read as those of old.
+    draft.push(&["<table width=\"100%\" cellpadding=\"4\"\nstyle=\"color:#fff;text-align:right\">\n<caption style=\"text-align:left;font-weight:bold;padding:4px\">\n本月概要 <span lang=\"en\">In short</span></caption>\n<col width=\"60%\">\n"]);
+    draft.slot(Slot::Changed);
+    answer.for_each(|column| row(column, draft));
+    draft.push(&["</table>\n</div>\n"]);
 }
 
-fn table<'a>((title, title_en): Pair, figures: impl Iterator<Item = &'a Figure>, out: &mut String) {
-    push(out, &["<table style=\"", TABLE, "\nmargin-top:24px\">\n"]);
-    push(out, &["<caption style=\"text-align:left;font-weight:bold;padding:4px 0\">\n", title, " <span lang=\"en\">", title_en, "</span></caption>\n"]);
-    figures.for_each(|figure| row(figure, "<tr style=\"border-top:1px solid #8886\">", "padding:6px 0", out));
-    out.push_str("</table>\n");
-}
-
-fn row(figure: &Figure, open: &str, padding: &str, out: &mut String) {
+fn table((title, title_en): Pair, columns: &[(usize, &Column)], draft: &mut Draft) {
     // An amount is never broken over two lines; the name of an employer may be, anywhere, and has the more room.
-    let (width, breaks) = match figure.form {
-        Form::Amount | Form::Rate | Form::Count | Form::Number => ("width:60%;", "white-space:nowrap"),
-        Form::Month | Form::Date | Form::Code => ("width:40%;", ""),
-        Form::Text => ("width:40%;", "word-break:break-word;padding:6px 0 6px 12px"),
+    let holds_words = columns.iter().any(|(_, column)| column.form == Form::Text);
+    let (breaks, width) = if holds_words { (";\nword-break:break-word", "40%") } else { ("", "60%") };
+    draft.push(&[TABLE, breaks, "\">\n", CAPTION, title, " <span lang=\"en\">", title_en, "</span></caption>\n<col width=\"", width, "\">\n"]);
+    columns.iter().for_each(|column| row(*column, draft));
+    draft.push(&["</table>\n"]);
+}
+
+fn row((at, column): (usize, &Column), draft: &mut Draft) {
+    let cell = match column.form {
+        Form::Amount | Form::Rate | Form::Count | Form::Number => "<td nowrap>",
+        Form::Month | Form::Date | Form::Code | Form::Text => "<td>",
     };
-    head(figure.zh, figure.en, open, &[width, padding].concat(), out);
-    match breaks {
-        "" => out.push_str("<td>"),
-        breaks => push(out, &["<td style=\"", breaks, "\">"]),
+    draft.push(&["<tr>", HEADING, ">\n", column.zh, "<br>\n<small lang=\"en\">", column.en, "</small></th>\n", cell]);
+    draft.slot(Slot::Figure(at));
+    if column.form == Form::Code {
+        draft.slot(Slot::Meaning(at));
     }
-    escaped(figure, out);
-    if let Some((_, english)) = figure.meaning {
-        push(out, &["\n<br><small lang=\"en\">", english, "</small>"]);
-    }
-    out.push_str("</td></tr>\n");
+    draft.push(&["</td></tr>\n"]);
 }
 
-/// The heading of a row.
-fn head(chinese: &str, english: &str, open: &str, style: &str, out: &mut String) {
-    push(out, &[open, "\n<th scope=\"row\" style=\"", HEADING, "\n", style, "\">", chinese, "\n<br><small lang=\"en\">", english, "</small></th>\n"]);
-}
-
-fn escaped(figure: &Figure, out: &mut String) {
-    let mut text = String::with_capacity(64);
-    shown(figure, &mut text);
-    escape(&text, out);
+/// What a code means, below it.
+pub(super) fn meant(english: &str, out: &mut String) {
+    out.push_str("<br>\n<small lang=\"en\">");
+    escape(english, out);
+    out.push_str("</small>");
 }
 
 pub(super) fn push(out: &mut String, parts: &[&str]) {
     parts.iter().for_each(|part| out.push_str(part));
 }
 
+/// What HTML reads as something else.
+const SPECIAL: [char; 5] = ['&', '<', '>', '"', '\''];
+
 pub(super) fn escape(text: &str, out: &mut String) {
-    for piece in text.split_inclusive(['&', '<', '>', '"', '\'']) {
+    for piece in text.split_inclusive(SPECIAL) {
         let (plain, entity) = match piece.chars().next_back() {
             Some('&') => (piece.strip_suffix('&'), "&amp;"),
             Some('<') => (piece.strip_suffix('<'), "&lt;"),

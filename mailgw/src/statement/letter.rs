@@ -6,10 +6,10 @@ use policies::statement::{Form, Period};
 
 use super::advice::{self, Note};
 use super::correction::{self, Correction};
-use super::html::{HEADING, TABLE, escape, push, wrapped};
+use super::html::{HEADING, TABLE, escape, from, meant, push, wrapped};
 use super::json::string;
 use super::sender::Sender;
-use super::sheet::{Sheet, say};
+use super::sheet::{month, month_en, say};
 
 /// What is rendered.
 pub(super) struct Page<'a> {
@@ -32,7 +32,7 @@ fn english(figure: &LetterFigure) -> String {
         (_, Some((_, english))) => english.clone(),
         (Form::Amount, None) => format!("CNY {}", figure.value),
         (Form::Rate, None) => format!("{} %", figure.value),
-        (Form::Month, None) => Period::parse(&figure.value).map_or_else(|_| figure.value.clone(), Sheet::month_en_of),
+        (Form::Month, None) => Period::parse(&figure.value).map_or_else(|_| figure.value.clone(), month_en),
         _ => figure.value.clone(),
     }
 }
@@ -41,7 +41,7 @@ impl Page<'_> {
     pub fn subject(&self) -> String {
         let ((title, title_en), period) = (self.kind.title(), self.letter.period);
         let (mark, mark_en) = if self.correction.is_some() { ("更正：", "Corrected: ") } else { ("", "") };
-        format!("{mark}{title} {} / {mark_en}{title_en} {}", Sheet::month_of(period), Sheet::month_en_of(period))
+        format!("{mark}{title} {} / {mark_en}{title_en} {}", month(period), month_en(period))
     }
 
     pub fn file_name(&self) -> String {
@@ -50,7 +50,7 @@ impl Page<'_> {
 
     /// Of what is not kept on record nobody has it that it was read.
     fn notes(&self, sender: &Sender) -> Vec<Note> {
-        let on_record = (self.kind.evidence() == Evidence::Registered).then_some(self.to);
+        let on_record = (self.kind.evidence() == Evidence::Registered).then_some(self.to.domain());
         let notes = advice::notes(sender, self.letter.stmt_id.as_str(), &self.file_name(), on_record).into_iter();
         notes.chain(self.kind.needs_consent().then(|| advice::consented(sender, self.kind.name(), self.to.domain().as_str()))).collect()
     }
@@ -58,13 +58,13 @@ impl Page<'_> {
     fn paragraphs(&self) -> [Vec<String>; 2] {
         let (zh, en) = self.kind.template();
         let (letter, period) = (self.letter, self.letter.period);
-        [zh.filled(&Sheet::month_of(period), &letter.figures, chinese), en.filled(&Sheet::month_en_of(period), &letter.figures, english)]
+        [zh.filled(&month(period), &letter.figures, chinese), en.filled(&month_en(period), &letter.figures, english)]
     }
 
     pub fn text(&self, sender: &Sender) -> String {
         let ((title, title_en), period) = (self.kind.title(), self.letter.period);
         let mut out = String::with_capacity(4_096);
-        push(&mut out, &[title, " ", &Sheet::month_of(period), "\n", title_en, " ", &Sheet::month_en_of(period), "\n\n"]);
+        push(&mut out, &[title, " ", &month(period), "\n", title_en, " ", &month_en(period), "\n\n"]);
         push(&mut out, &[sender.name.as_str(), "\n", sender.name_en.as_str(), "\n\n"]);
         if let Some(correction) = self.correction {
             correction::text(correction, &mut out);
@@ -86,12 +86,8 @@ impl Page<'_> {
 
     pub fn html(&self, sender: &Sender) -> String {
         let period = self.letter.period;
-        wrapped(self.kind.title(), &Sheet::month_of(period), &Sheet::month_en_of(period), |out| {
-            out.push_str("<p style=\"margin:12px 0\">");
-            escape(sender.name.as_str(), out);
-            out.push_str("<br>\n<small lang=\"en\">");
-            escape(sender.name_en.as_str(), out);
-            out.push_str("</small></p>\n");
+        wrapped(self.kind.title(), &month(period), &month_en(period), |out| {
+            from(sender, out);
             if let Some(correction) = self.correction {
                 correction::html(correction, out);
             }
@@ -103,7 +99,7 @@ impl Page<'_> {
                     out.push_str("</bdi></p>\n");
                 }
             }
-            push(out, &["<table style=\"", TABLE, "\nmargin-top:24px\">\n"]);
+            push(out, &[TABLE, ";\nword-break:break-word\">\n<col width=\"40%\">\n"]);
             self.letter.figures.iter().for_each(|figure| row(figure, out));
             out.push_str("</table>\n");
             advice::html(&self.notes(sender), out);
@@ -139,18 +135,14 @@ fn number(text: &str) -> String {
 }
 
 fn row(figure: &LetterFigure, out: &mut String) {
-    let breaks = if matches!(figure.form, Form::Text | Form::Code) { "word-break:break-word;padding:6px 0 6px 12px" } else { "white-space:nowrap" };
-    push(out, &["<tr style=\"border-top:1px solid #8886\">\n<th scope=\"row\" style=\"", HEADING, "\nwidth:40%;padding:6px 0\">"]);
+    let cell = if matches!(figure.form, Form::Text | Form::Code) { "<td>" } else { "<td nowrap>" };
+    push(out, &["<tr>", HEADING, ">\n"]);
     escape(&figure.chinese, out);
-    out.push_str("\n<br><small lang=\"en\">");
+    out.push_str("<br>\n<small lang=\"en\">");
     escape(&figure.english, out);
-    push(out, &["</small></th>\n<td style=\"", breaks, "\"><bdi>"]);
+    push(out, &["</small></th>\n", cell, "<bdi>"]);
     escape(&chinese(figure), out);
     out.push_str("</bdi>");
-    if let Some((_, english)) = &figure.meaning {
-        out.push_str("\n<br><small lang=\"en\">");
-        escape(english, out);
-        out.push_str("</small>");
-    }
+    figure.meaning.iter().for_each(|(_, english)| meant(english, out));
     out.push_str("</td></tr>\n");
 }

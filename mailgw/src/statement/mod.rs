@@ -14,8 +14,10 @@
 //! ```
 
 mod advice;
+mod boilerplate;
 mod correction;
 mod example;
+mod frame;
 mod history;
 mod html;
 mod json;
@@ -36,6 +38,7 @@ use time::OffsetDateTime;
 
 use crate::mime::{header, quoted_printable};
 pub use advice::{CONSENT, PDF_ADDRESS, READ_ADDRESS};
+pub use boilerplate::Boilerplate;
 pub use correction::{Correction, Withdrawal};
 pub use example::{example, likeness};
 pub use history::MONTHS;
@@ -43,7 +46,6 @@ pub use paper::{PaperError, letter as paper_letter, paper, sealed_part};
 pub use reference::{Named, named_by, reference_of};
 pub use sheet::title_of;
 pub use sender::{Hotline, HotlineError, Sender};
-use sheet::Sheet;
 
 /// Columns of base64.
 const WIDTH: usize = 76;
@@ -94,61 +96,54 @@ pub struct Beside<'a> {
     pub history: &'a [(Period, Money)],
 }
 
-/// Renders a row for `to`. `date` is when the bureau's batch was taken in, not when this runs: a push that goes on after
-/// a crash makes the same bytes. With a correction it says which statement it supersedes.
+/// One statement by itself, as [`Boilerplate::entity`] renders many.
 pub fn entity(row: &Row, sender: &Sender, to: &Address, date: OffsetDateTime, beside: &Beside<'_>) -> Entity {
-    let (sheet, correction) = (&Sheet::new(row, beside.history), beside.correction);
-    let (title, title_en) = sheet.title();
-    let (mark, mark_en) = if correction.is_some() { ("更正：", "Corrected: ") } else { ("", "") };
-    assemble(&Parts {
-        sender,
-        to,
-        date,
-        token: token("suiyin statement v1", sender, row.head().stmt_id.as_str()),
-        statement: row.head().stmt_id.as_str(),
-        subject: format!("{mark}{title} {} / {mark_en}{title_en} {}", sheet.month(), sheet.month_en()),
-        about: correction.map(|correction| message_id(sender, &token("suiyin statement v1", sender, correction.corrects.as_str()))),
-        text: text::text(sheet, sender, to, correction),
-        html: html::html(sheet, sender, to, correction),
-        file_name: sheet.file_name(),
-        json: json::json(sheet, correction),
-    })
+    Boilerplate::new(row.kind(), row.head().period, sender, to.domain(), date).entity(row, to, beside)
 }
 
 /// A notice for `to` that a statement is withdrawn.
 pub fn withdrawal(withdrawn: &Withdrawal<'_>, sender: &Sender, to: &Address, date: OffsetDateTime) -> Entity {
+    let (text, html, json) = (withdrawn.text(sender), withdrawn.html(sender), withdrawn.json());
     assemble(&Parts {
         sender,
         to,
         date,
         token: token("suiyin withdrawal v1", sender, withdrawn.statement.as_str()),
         statement: withdrawn.statement.as_str(),
-        subject: withdrawn.subject(),
+        from: &from_field(sender),
+        subject: &subject_field(&withdrawn.subject()),
         about: Some(message_id(sender, &token("suiyin statement v1", sender, withdrawn.statement.as_str()))),
-        text: withdrawn.text(sender),
-        html: withdrawn.html(sender),
-        file_name: withdrawn.file_name(),
-        json: withdrawn.json(),
+        text: &|out| quoted_printable::encode(&text, out),
+        html: &|out| quoted_printable::encode(&html, out),
+        file_name: &withdrawn.file_name(),
+        json: &|out| quoted_printable::encode(&json, out),
+        room: (text.len() + html.len() + json.len()) * 2,
     })
 }
 
 /// Renders a message of a kind that a policy defines, as [`entity`] does a statement.
 pub fn letter(kind: &LetterKind, letter: &Letter, sender: &Sender, to: &Address, date: OffsetDateTime, correction: Option<&Correction<'_>>) -> Entity {
     let page = letter::Page { kind, letter, correction, to };
+    let (text, html, json) = (page.text(sender), page.html(sender), page.json());
     assemble(&Parts {
         sender,
         to,
         date,
         token: token("suiyin statement v1", sender, letter.stmt_id.as_str()),
         statement: letter.stmt_id.as_str(),
-        subject: page.subject(),
+        from: &from_field(sender),
+        subject: &subject_field(&page.subject()),
         about: correction.map(|correction| message_id(sender, &token("suiyin statement v1", sender, correction.corrects.as_str()))),
-        text: page.text(sender),
-        html: page.html(sender),
-        file_name: page.file_name(),
-        json: page.json(),
+        text: &|out| quoted_printable::encode(&text, out),
+        html: &|out| quoted_printable::encode(&html, out),
+        file_name: &page.file_name(),
+        json: &|out| quoted_printable::encode(&json, out),
+        room: (text.len() + html.len() + json.len()) * 2,
     })
 }
+
+/// Writes a part, encoded.
+type Written<'a> = &'a dyn Fn(&mut Vec<u8>);
 
 /// What a message is made of.
 struct Parts<'a> {
@@ -158,13 +153,29 @@ struct Parts<'a> {
     token: String,
     /// The bureau's own number of it.
     statement: &'a str,
-    subject: String,
+    /// Fields of the header.
+    from: &'a [u8],
+    subject: &'a [u8],
     /// The Message-ID of the one that it speaks of.
     about: Option<String>,
-    text: String,
-    html: String,
-    file_name: String,
-    json: String,
+    text: Written<'a>,
+    html: Written<'a>,
+    file_name: &'a str,
+    json: Written<'a>,
+    /// Octets of the three, about.
+    room: usize,
+}
+
+fn from_field(sender: &Sender) -> Vec<u8> {
+    let mut field = Vec::with_capacity(128);
+    header::mailbox(&mut field, "From", sender.name.as_str(), sender.address.as_str());
+    field
+}
+
+fn subject_field(subject: &str) -> Vec<u8> {
+    let mut field = Vec::with_capacity(256);
+    header::words(&mut field, "Subject", subject);
+    field
 }
 
 fn message_id(sender: &Sender, token: &str) -> String {
@@ -175,9 +186,9 @@ fn assemble(parts: &Parts<'_>) -> Entity {
     let Parts { sender, token, .. } = parts;
     let message_id = message_id(sender, token);
     let mut fields = Vec::with_capacity(512);
-    header::mailbox(&mut fields, "From", sender.name.as_str(), sender.address.as_str());
+    fields.extend_from_slice(parts.from);
     header::plain(&mut fields, "To", &parts.to.to_string());
-    header::words(&mut fields, "Subject", &parts.subject);
+    fields.extend_from_slice(parts.subject);
     header::plain(&mut fields, "Date", &header::date(parts.date));
     header::plain(&mut fields, "Message-ID", &message_id);
     if let Some(about) = &parts.about {
@@ -189,7 +200,7 @@ fn assemble(parts: &Parts<'_>) -> Entity {
     header::plain(&mut fields, "Auto-Submitted", "auto-generated");
 
     let (mixed, alternative) = (format!("=_m{token}"), format!("=_a{token}"));
-    let mut bytes = Vec::with_capacity(32 * 1024);
+    let mut bytes = Vec::with_capacity(parts.room + 2 * 1024);
     bytes.extend_from_slice(&fields);
     line(&mut bytes, &["Content-Language: zh, en"]);
     // spec: rfc9788
@@ -199,13 +210,13 @@ fn assemble(parts: &Parts<'_>) -> Entity {
     line(&mut bytes, &["Content-Type: multipart/alternative;"]);
     line(&mut bytes, &[" boundary=\"", &alternative, "\""]);
     line(&mut bytes, &["\r\n--", &alternative]);
-    part(&mut bytes, "text/plain; charset=utf-8", &parts.text);
+    part(&mut bytes, "text/plain; charset=utf-8", parts.text);
     line(&mut bytes, &["\r\n--", &alternative]);
-    part(&mut bytes, "text/html; charset=utf-8", &parts.html);
+    part(&mut bytes, "text/html; charset=utf-8", parts.html);
     line(&mut bytes, &["\r\n--", &alternative, "--"]);
     line(&mut bytes, &["\r\n--", &mixed]);
-    line(&mut bytes, &["Content-Disposition: attachment; filename=\"", &parts.file_name, "\""]);
-    part(&mut bytes, "application/json", &parts.json);
+    line(&mut bytes, &["Content-Disposition: attachment; filename=\"", parts.file_name, "\""]);
+    part(&mut bytes, "application/json", parts.json);
     line(&mut bytes, &["\r\n--", &mixed, "--"]);
     let named = Some(Named { bureau: sender.code.as_str().to_owned(), statement: parts.statement.to_owned() });
     let digest = body_digest(&bytes);
@@ -295,10 +306,10 @@ fn body_digest(bytes: &[u8]) -> [u8; 32] {
     crate::record::body::digest(bytes)
 }
 
-fn part(out: &mut Vec<u8>, content_type: &str, text: &str) {
+fn part(out: &mut Vec<u8>, content_type: &str, text: Written<'_>) {
     line(out, &["Content-Type: ", content_type]);
     line(out, &["Content-Transfer-Encoding: quoted-printable\r\n"]);
-    quoted_printable::encode(text, out);
+    text(out);
 }
 
 fn line(out: &mut Vec<u8>, parts: &[&str]) {

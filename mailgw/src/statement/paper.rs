@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::html::push;
 use super::{Entity, WIDTH, body_digest, line, part};
-use crate::mime::header;
+use crate::mime::{header, quoted_printable};
 
 /// A label is no longer than this; what is longer is a sentence.
 const LABEL: usize = 60;
@@ -119,7 +119,7 @@ pub fn letter(entity: &[u8], paper: &[u8], at: OffsetDateTime) -> Result<Entity,
     line(&mut bytes, &["\r\n--", &boundary]);
     let mut text = String::new();
     push(&mut text, &["您要的对账单 PDF 见附件，数值与原邮件一致。\n", "The PDF of the statement that you asked for is attached. It has the figures of the first message.\n"]);
-    part(&mut bytes, "text/plain; charset=utf-8", &text);
+    part(&mut bytes, "text/plain; charset=utf-8", &|out| quoted_printable::encode(&text, out));
     line(&mut bytes, &["\r\n--", &boundary]);
     line(&mut bytes, &["Content-Type: application/pdf"]);
     line(&mut bytes, &["Content-Disposition: attachment; filename=\"", &said.file_name, "\""]);

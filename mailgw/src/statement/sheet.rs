@@ -1,8 +1,9 @@
 //! What a reader is shown of a row, in order: the one source of the text, the HTML and the JSON.
 
-use policies::statement::{Figure, Form, Kind, Money, Period, Row};
+use policies::statement::{Column, Form, Kind, Meaning, Money, Period, Row};
 
 use super::history::History;
+use crate::mime::quoted_printable::{Piece, Pieces};
 
 /// A word in Chinese and in English.
 pub(super) type Pair = (&'static str, &'static str);
@@ -58,87 +59,143 @@ pub fn title_of(kind: Kind) -> (&'static str, &'static str) {
     layout(kind).title
 }
 
-pub(super) struct Sheet<'a> {
-    row: &'a Row,
-    layout: &'static Layout,
-    /// In the order of the columns.
-    pub figures: Vec<Figure>,
-    pub history: Option<History>,
+/// What statements of a kind and a month have in common, whosever they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub kind: Kind,
+    pub period: Period,
 }
 
-impl<'a> Sheet<'a> {
-    pub fn new(row: &'a Row, before: &[(Period, Money)]) -> Self {
-        let mut figures = row.figures();
-        // A mail may be forwarded, and be read over a shoulder: it says no more of a name than its owner needs.
-        if let Some(name) = figures.iter_mut().find(|figure| figure.key == "name") {
-            name.value = row.head().name.masked();
-        }
-        Self { row, layout: layout(row.kind()), figures, history: History::new(before, (row.head().period, row.close())) }
-    }
+/// A column, and its place among the figures.
+type Placed = (usize, &'static Column);
 
-    pub fn kind(&self) -> Kind {
-        self.row.kind()
-    }
-
-    pub fn statement_id(&self) -> &str {
-        self.row.head().stmt_id.as_str()
-    }
-
-    fn period(&self) -> Period {
-        self.row.head().period
-    }
-
-    pub fn title(&self) -> Pair {
-        self.layout.title
+impl Plan {
+    pub fn title(self) -> Pair {
+        title_of(self.kind)
     }
 
     /// `2026年10月`.
-    pub fn month(&self) -> String {
-        Self::month_of(self.period())
-    }
-
-    pub fn month_of(period: Period) -> String {
-        format!("{:04}年{}月", period.year(), period.month())
+    pub fn month(self) -> String {
+        month(self.period)
     }
 
     /// `2026-10`.
-    pub fn month_en(&self) -> String {
-        Self::month_en_of(self.period())
-    }
-
-    pub fn month_en_of(period: Period) -> String {
-        format!("{:04}-{:02}", period.year(), period.month())
+    pub fn month_en(self) -> String {
+        month_en(self.period)
     }
 
     /// Of the attachment; the month is all it tells.
-    pub fn file_name(&self) -> String {
-        format!("statement-{}.json", self.period())
+    pub fn file_name(self) -> String {
+        format!("statement-{}.json", self.period)
     }
 
     /// Whose statement it is: name, document, number.
-    pub fn owner(&self) -> impl Iterator<Item = &Figure> {
+    pub fn owner(self) -> impl Iterator<Item = Placed> {
         self.select(&["name", "id_type", "id_no"])
     }
 
-    pub fn answer(&self) -> impl Iterator<Item = &Figure> {
-        self.select(self.layout.answer)
+    pub fn answer(self) -> impl Iterator<Item = Placed> {
+        self.select(layout(self.kind).answer)
     }
 
-    pub fn sections(&self) -> impl Iterator<Item = (Pair, impl Iterator<Item = &Figure>)> {
-        self.layout.sections.iter().map(|&(title, names)| (title, self.select(names)))
+    pub fn sections(self) -> impl Iterator<Item = (Pair, Vec<Placed>)> {
+        layout(self.kind).sections.iter().map(move |&(title, names)| (title, self.select(names).collect()))
     }
 
-    fn select(&self, names: &'static [&'static str]) -> impl Iterator<Item = &Figure> {
-        names.iter().filter_map(|name| self.figures.iter().find(|figure| figure.key == *name))
+    fn select(self, names: &'static [&'static str]) -> impl Iterator<Item = Placed> {
+        names.iter().filter_map(move |name| self.kind.columns().iter().enumerate().find(|(_, column)| column.name == *name))
     }
 }
 
-/// Appends a figure as people read it, in Chinese: `68,400.00 元`, `8.00%`, `2026年6月`, `5 个月`, `正常`.
-pub(super) fn shown(figure: &Figure, out: &mut String) {
-    say(figure.form, &figure.value, figure.meaning.map(|(chinese, _)| chinese), out);
+pub(super) fn month(period: Period) -> String {
+    format!("{:04}年{}月", period.year(), period.month())
 }
 
-/// As [`shown`]: a value, and what it means where it is a code.
+pub(super) fn month_en(period: Period) -> String {
+    format!("{:04}-{:02}", period.year(), period.month())
+}
+
+/// Texts one behind another.
+#[derive(Default)]
+struct Texts {
+    all: String,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    fn get(&self, at: usize) -> &str {
+        let begin = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.ends.get(at).and_then(|end| self.all.get(begin..*end)).unwrap_or_default()
+    }
+
+    /// The last one, which has no end yet.
+    fn open(&self) -> &str {
+        self.all.get(self.ends.last().copied().unwrap_or(0)..).unwrap_or_default()
+    }
+
+    fn end(&mut self) {
+        self.ends.push(self.all.len());
+    }
+}
+
+/// The values of one statement, in the order of the columns. A value is made once, and written wherever it stands.
+pub(super) struct Sheet {
+    plain: Texts,
+    said: Texts,
+    encoded: Pieces,
+    meanings: Vec<Option<Meaning>>,
+    pub number: String,
+    pub history: Option<History>,
+}
+
+impl Sheet {
+    pub fn new(row: &Row, before: &[(Period, Money)]) -> Self {
+        let columns = row.kind().columns();
+        let texts = || Texts { all: String::with_capacity(1024), ends: Vec::with_capacity(columns.len()) };
+        let (mut plain, mut said, mut encoded, mut meanings) = (texts(), texts(), Pieces::with_capacity(columns.len(), 2048), Vec::with_capacity(columns.len()));
+        let (mut all, mut column) = (std::mem::take(&mut plain.all), columns.iter());
+        row.write_values(&mut all, &mut |all, meaning| {
+            let begin = plain.ends.last().copied().unwrap_or(0);
+            let column = column.next();
+            // A mail may be forwarded, and be read over a shoulder: it says no more of a name than its owner needs.
+            if column.is_some_and(|column| column.name == "name") {
+                all.truncate(begin);
+                all.push_str(&row.head().name.masked());
+            }
+            let value = all.get(begin..).unwrap_or_default();
+            say(column.map_or(Form::Text, |column| column.form), value, meaning.map(|(chinese, _)| chinese), &mut said.all);
+            encoded.push(said.open());
+            said.end();
+            plain.ends.push(all.len());
+            meanings.push(meaning);
+        });
+        plain.all = all;
+        let history = History::new(before, (row.head().period, row.close()));
+        Self { plain, said, encoded, meanings, number: row.head().stmt_id.as_str().to_owned(), history }
+    }
+
+    /// A value as programs read it.
+    pub fn plain(&self, column: usize) -> &str {
+        self.plain.get(column)
+    }
+
+    /// As people read it, in Chinese: `68,400.00 元`, `8.00%`, `2026年6月`, `5 个月`, `正常`.
+    pub fn said(&self, column: usize) -> &str {
+        self.said.get(column)
+    }
+
+    /// The same, encoded.
+    pub fn encoded(&self, column: usize) -> Piece<'_> {
+        self.encoded.get(column)
+    }
+
+    /// What a code means, in English.
+    pub fn meaning(&self, column: usize) -> Option<&'static str> {
+        self.meanings.get(column).copied().flatten().map(|(_, english)| english)
+    }
+}
+
+/// Appends a value as people read it; `meaning` is what it means where it is a code.
 pub(super) fn say(form: Form, value: &str, meaning: Option<&str>, out: &mut String) {
     match form {
         Form::Text => out.push_str(value),
@@ -171,14 +228,19 @@ pub(super) fn say(form: Form, value: &str, meaning: Option<&str>, out: &mut Stri
 
 /// The digits before the point in groups of three.
 fn grouped(amount: &str, out: &mut String) {
-    let whole = amount.find('.').unwrap_or(amount.len());
-    for (at, character) in amount.char_indices() {
-        let before_a_group = at < whole && (whole - at).is_multiple_of(3);
-        if before_a_group && out.ends_with(|last: char| last.is_ascii_digit()) && at > 0 {
+    let (whole, cents) = amount.split_at_checked(amount.find('.').unwrap_or(amount.len())).unwrap_or((amount, ""));
+    let digits = whole.strip_prefix('-').unwrap_or(whole);
+    out.push_str(whole.strip_suffix(digits).unwrap_or_default());
+    let (mut rest, first) = (digits, digits.len() % 3);
+    for taken in std::iter::once(first).chain(std::iter::repeat_n(3, digits.len() / 3)) {
+        let (group, after) = rest.split_at_checked(taken).unwrap_or((rest, ""));
+        out.push_str(group);
+        if !group.is_empty() && !after.is_empty() {
             out.push(',');
         }
-        out.push(character);
+        rest = after;
     }
+    out.push_str(cents);
 }
 
 #[cfg(test)]

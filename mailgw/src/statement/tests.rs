@@ -155,7 +155,8 @@ proptest! {
     #[test]
     fn the_three_renderings_say_the_same(row in any()) {
         let Read { text, html, json } = read(&sealed(&row, b"signature"));
-        let figures = Sheet::new(&row, &[]).figures;
+        let mut figures = row.figures();
+        figures.iter_mut().filter(|figure| figure.key == "name").for_each(|figure| figure.value = row.head().name.masked());
         prop_assert_eq!(json.as_object().unwrap().len(), figures.len() + 1);
         let lines: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once(": ")).collect();
         let cells: HashMap<String, String> = html.split("<tr").skip(1).map(|row| {

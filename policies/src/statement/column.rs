@@ -47,9 +47,11 @@ pub struct Figure {
     pub en: &'static str,
     pub form: Form,
     pub value: String,
-    /// What a code means, Chinese and English.
-    pub meaning: Option<(&'static str, &'static str)>,
+    pub meaning: Option<Meaning>,
 }
+
+/// What a code means, Chinese and English.
+pub type Meaning = (&'static str, &'static str);
 
 /// The value is the citizen's business alone.
 impl std::fmt::Debug for Figure {
@@ -59,8 +61,8 @@ impl std::fmt::Debug for Figure {
 }
 
 impl Column {
-    pub(super) fn figure(&self, value: String, meaning: Option<(&'static str, &'static str)>) -> Figure {
-        Figure { key: self.name, zh: self.zh, en: self.en, form: self.form, value, meaning }
+    pub(super) fn figure(&self, value: &str, meaning: Option<Meaning>) -> Figure {
+        Figure { key: self.name, zh: self.zh, en: self.en, form: self.form, value: value.to_owned(), meaning }
     }
 }
 
@@ -70,35 +72,35 @@ pub(super) trait Field {
     const CODES: &'static [(&'static str, &'static str, &'static str)] = &[];
 
     /// As the owner may see it.
-    fn value(&self) -> String;
+    fn write(&self, out: &mut String);
 
-    fn meaning(&self) -> Option<(&'static str, &'static str)> {
+    fn meaning(&self) -> Option<Meaning> {
         None
     }
 }
 
 /// Types whose `Display` or text may be seen as it is.
 macro_rules! field {
-    ($type:ty, $form:expr, $value:expr) => {
+    ($type:ty, $form:expr, $write:expr) => {
         impl Field for $type {
             const FORM: Form = $form;
 
-            fn value(&self) -> String {
-                let value: fn(&Self) -> String = $value;
-                value(self)
+            fn write(&self, out: &mut String) {
+                let write: fn(&Self, &mut String) = $write;
+                write(self, out);
             }
         }
     };
 }
 
-field!(Money, Form::Amount, |money| money.to_string());
-field!(Rate, Form::Rate, |rate| rate.to_string());
-field!(Period, Form::Month, |period| period.to_string());
-field!(u16, Form::Count, |count| count.to_string());
-field!(AccountNumber, Form::Text, |number| number.masked());
-field!(UnitName, Form::Text, |name| name.as_str().to_owned());
-field!(CreditCode, Form::Text, |code| code.as_str().to_owned());
-field!(BatchId, Form::Text, |id| id.to_string());
+field!(Money, Form::Amount, |money, out| money.write(out));
+field!(Rate, Form::Rate, |rate, out| out.push_str(&rate.to_string()));
+field!(Period, Form::Month, |period, out| out.push_str(&period.to_string()));
+field!(u16, Form::Count, |count, out| out.push_str(&count.to_string()));
+field!(AccountNumber, Form::Text, |number, out| out.push_str(&number.masked()));
+field!(UnitName, Form::Text, |name, out| out.push_str(name.as_str()));
+field!(CreditCode, Form::Text, |code, out| out.push_str(code.as_str()));
+field!(BatchId, Form::Text, |id, out| out.push_str(id.as_str()));
 
 /// An amount that cannot be negative.
 pub(super) fn amount(text: &str) -> Result<Money, ValueError> {
@@ -133,11 +135,11 @@ macro_rules! status {
             const FORM: $crate::statement::Form = $crate::statement::Form::Code;
             const CODES: &'static [(&'static str, &'static str, &'static str)] = &[$(($code, $zh, $en)),+];
 
-            fn value(&self) -> String {
-                self.code().to_owned()
+            fn write(&self, out: &mut String) {
+                out.push_str(self.code());
             }
 
-            fn meaning(&self) -> Option<(&'static str, &'static str)> {
+            fn meaning(&self) -> Option<$crate::statement::Meaning> {
                 Some(self.words())
             }
         }
@@ -179,14 +181,14 @@ macro_rules! row {
                 })
             }
 
-            /// Every value as the owner may see it, in the order of the columns.
-            pub fn figures(&self) -> Vec<$crate::statement::Figure> {
+            /// Writes every value as the owner may see it, in the order of the columns; `end` is told of the end of each.
+            pub fn write_values(&self, out: &mut String, end: &mut dyn FnMut(&mut String, Option<$crate::statement::Meaning>)) {
                 use $crate::statement::column::Field;
-                let mut figures = self.head.figures();
-                let columns = Self::COLUMNS.iter().skip(figures.len());
-                let values = [$((self.$field.value(), self.$field.meaning())),+];
-                figures.extend(columns.zip(values).map(|(column, (value, meaning))| column.figure(value, meaning)));
-                figures
+                self.head.write_values(out, end);
+                $(
+                    self.$field.write(out);
+                    end(out, self.$field.meaning());
+                )+
             }
         }
 

@@ -22,7 +22,7 @@ mod row;
 mod totals;
 mod value;
 
-pub use column::{Column, Figure, Form};
+pub use column::{Column, Figure, Form, Meaning};
 pub use housing_fund::{HousingFundRow, HousingFundStatus};
 pub use judgement::{Judgement, Rule, Verdict, judge_owner};
 pub use manifest::{FIELDS as MANIFEST_FIELDS, MAX_MANIFEST_BYTES, MAX_ROWS, Manifest, ManifestError, ManifestField};

@@ -20,6 +20,24 @@ impl Money {
         self.0
     }
 
+    /// Appends it as on the wire. A statement has dozens.
+    pub fn write(self, out: &mut String) {
+        let (mut digits, mut at, mut rest) = ([b'0'; 24], 24, self.0.unsigned_abs());
+        // Three digits at least, and the point before the last two.
+        while at > 20 || rest > 0 {
+            at -= if at == 22 { 2 } else { 1 };
+            if let Some(digit) = digits.get_mut(at) {
+                *digit = b'0' + (rest % 10) as u8;
+            }
+            rest /= 10;
+        }
+        digits[21] = b'.';
+        if self.0 < 0 {
+            out.push('-');
+        }
+        out.push_str(digits.get(at..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default());
+    }
+
     /// `^-?\d{1,16}\.\d{2}$`, nothing else.
     pub fn parse(text: &str) -> Result<Self, ValueError> {
         let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
@@ -50,7 +68,9 @@ impl Money {
 
 impl fmt::Display for Money {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&yuan(i128::from(self.0)))
+        let mut text = String::with_capacity(24);
+        self.write(&mut text);
+        formatter.write_str(&text)
     }
 }
 

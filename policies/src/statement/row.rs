@@ -4,7 +4,7 @@ use std::fmt;
 
 use time::Date;
 
-use super::column::{Column, Figure, Form};
+use super::column::{Column, Figure, Form, Meaning};
 use super::housing_fund::HousingFundRow;
 use super::manifest::Manifest;
 use super::money::Money;
@@ -79,14 +79,17 @@ impl Head {
     }
 
     /// The number is masked; the name is the owner's own.
-    pub(super) fn figures(&self) -> Vec<Figure> {
-        vec![
-            STMT_ID.figure(self.stmt_id.to_string(), None),
-            PERIOD.figure(self.period.to_string(), None),
-            ID_TYPE.figure(self.recipient.code().to_owned(), Some(self.recipient.words())),
-            ID_NO.figure(self.recipient.masked(), None),
-            NAME.figure(self.name.expose().to_owned(), None),
-        ]
+    pub(super) fn write_values(&self, out: &mut String, end: &mut dyn FnMut(&mut String, Option<Meaning>)) {
+        out.push_str(self.stmt_id.as_str());
+        end(out, None);
+        out.push_str(&self.period.to_string());
+        end(out, None);
+        out.push_str(self.recipient.code());
+        end(out, Some(self.recipient.words()));
+        out.push_str(&self.recipient.masked());
+        end(out, None);
+        out.push_str(self.name.expose());
+        end(out, None);
     }
 }
 
@@ -148,12 +151,22 @@ impl Row {
         }
     }
 
-    /// Every value as the owner may see it, in the order of the columns.
-    pub fn figures(&self) -> Vec<Figure> {
+    /// Writes every value as the owner may see it, in the order of the columns; `end` is told of the end of each, with what a code means.
+    pub fn write_values(&self, out: &mut String, end: &mut dyn FnMut(&mut String, Option<Meaning>)) {
         match self {
-            Self::HousingFund(row) => row.figures(),
-            Self::Pension(row) => row.figures(),
+            Self::HousingFund(row) => row.write_values(out, end),
+            Self::Pension(row) => row.write_values(out, end),
         }
+    }
+
+    /// The same, each with its column.
+    pub fn figures(&self) -> Vec<Figure> {
+        let (mut figures, mut columns, mut begin) = (Vec::new(), self.kind().columns().iter(), 0);
+        self.write_values(&mut String::new(), &mut |text, meaning| {
+            figures.extend(columns.next().map(|column| column.figure(text.get(begin..).unwrap_or_default(), meaning)));
+            begin = text.len();
+        });
+        figures
     }
 
     /// Whether the row is of the kind and the month that its manifest states.

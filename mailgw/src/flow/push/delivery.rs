@@ -11,13 +11,13 @@ use time::OffsetDateTime;
 use super::block::Work;
 use super::correction::Corrected;
 use super::decided::{Letter, Prepared, Sealed};
-use super::evidence::{self, Issuer, Told};
+use super::evidence::{Issuer, Lines, Told};
 use super::halves::halves;
 use super::judge::Judge;
 use super::letter::OneOf;
 use super::{PushError, sha256};
 use crate::directory;
-use crate::erds::{self, Secrecy};
+use crate::erds::Secrecy;
 use crate::mailbox::{Assembled, Delivery, MailError};
 use crate::record::event::{self, Event};
 use crate::record::evidence::Recorded;
@@ -182,10 +182,8 @@ impl Work<'_> {
         if let Some(kind) = self.judge.gateway.letters.get(self.judge.manifest.manifest().kind()) && kind.evidence() == KindEvidence::Logged {
             return Ok(None);
         }
-        let items = halves(all, |told| {
-            let items = evidence::items(&issuer, told, secrecy.get(&told.outcome.row), at);
-            Ok(items.iter().map(erds::Item::write).collect::<Result<Vec<_>, _>>()?)
-        })?;
+        let lines = Lines::new(&issuer, at)?;
+        let items = halves(all, |told| Ok(lines.of(told, secrecy.get(&told.outcome.row))?))?;
         Ok(Some(Recorded::of_lines(items.into_iter().flatten().collect())))
     }
 }

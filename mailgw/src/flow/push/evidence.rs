@@ -4,7 +4,8 @@ use time::OffsetDateTime;
 
 use crate::bureau::manifest::SignedManifest;
 use super::mending::Mending;
-use crate::erds::{Corrected, Event, Item, Mended, Of, Secrecy, Submission};
+use crate::erds::{Corrected, Event, Mended, Of, OfRow, Secrecy, Series, Submission};
+use crate::record::RecordError;
 use crate::record::push::{RowOutcome, State};
 
 /// An outcome, and the mailbox it is about where one was found.
@@ -25,23 +26,31 @@ pub(super) struct Issuer<'a> {
     pub mending: Option<&'a Mending>,
 }
 
-/// A row that was taken is accepted and then consigned, or not; one that is kept back is rejected, with its reason.
-pub(super) fn items(issuer: &Issuer<'_>, told: &Told, secrecy: Option<&Secrecy>, at: OffsetDateTime) -> Vec<Item> {
-    let manifest = issuer.manifest.manifest();
-    let submission = Submission {
-        batch: manifest.batch_id().as_str().to_owned(),
-        manifest: crate::hex(issuer.manifest.digest()),
-        file: crate::hex(manifest.sha256()),
-        row: told.outcome.row,
-        mends: issuer.mending.and_then(|mending| Some(Mended { batch: mending.batch().to_owned(), row: mending.stands_for(told.outcome.row)? })),
-        corrects: told.corrects.clone(),
-    };
-    let recipient = told.mailbox.as_ref().map(|mailbox| format!("{mailbox}@{}", issuer.domain));
-    let of = Of { issuer: issuer.host, sender: issuer.bureau, recipient: recipient.as_deref(), submission: &submission, message: told.outcome.message.as_deref(), secrecy, at };
-    let reason = told.outcome.reason.as_deref();
-    match told.outcome.state {
-        State::Delivered => vec![Item::new(Event::SubmissionAcceptance, &of, None), Item::new(Event::ContentConsignment, &of, None)],
-        State::Undeliverable => vec![Item::new(Event::SubmissionAcceptance, &of, None), Item::new(Event::ContentConsignmentFailure, &of, reason)],
-        State::Quarantined | State::Duplicate => vec![Item::new(Event::SubmissionRejection, &of, reason)],
+/// Writes the items of a block's rows.
+pub(super) struct Lines<'a> {
+    series: Series,
+    mending: Option<&'a Mending>,
+}
+
+impl<'a> Lines<'a> {
+    pub fn new(issuer: &Issuer<'a>, at: OffsetDateTime) -> Result<Self, RecordError> {
+        let manifest = issuer.manifest.manifest();
+        let [digest, file] = [issuer.manifest.digest(), manifest.sha256()].map(|digest| crate::hex(digest));
+        let submission = Submission { batch: manifest.batch_id().as_str().to_owned(), manifest: digest, file, row: 0, mends: None, corrects: None };
+        let of = Of { issuer: issuer.host, sender: issuer.bureau, recipient: None, submission: &submission, message: None, secrecy: None, at };
+        Ok(Self { series: Series::new(&of, issuer.domain)?, mending: issuer.mending })
+    }
+
+    /// A row that was taken is accepted and then consigned, or not; one that is kept back is rejected, with its reason.
+    pub fn of(&self, told: &Told, secrecy: Option<&Secrecy>) -> Result<Vec<String>, RecordError> {
+        let Told { outcome, mailbox, corrects } = told;
+        let mends = self.mending.and_then(|mending| Some(Mended { batch: mending.batch().to_owned(), row: mending.stands_for(outcome.row)? }));
+        let of = OfRow { row: outcome.row, mailbox: mailbox.as_deref(), mends: mends.as_ref(), corrects: corrects.as_ref(), message: outcome.message.as_deref(), secrecy };
+        let reason = outcome.reason.as_deref();
+        match outcome.state {
+            State::Delivered => self.series.write(&of, &[(Event::SubmissionAcceptance, None), (Event::ContentConsignment, None)]),
+            State::Undeliverable => self.series.write(&of, &[(Event::SubmissionAcceptance, None), (Event::ContentConsignmentFailure, reason)]),
+            State::Quarantined | State::Duplicate => self.series.write(&of, &[(Event::SubmissionRejection, reason)]),
+        }
     }
 }

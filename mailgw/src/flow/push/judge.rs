@@ -20,7 +20,7 @@ use crate::gateway::Gateway;
 use crate::record::RecordError;
 use crate::record::continuity;
 use crate::record::push::{Item, RowOutcome, State, item_key};
-use crate::statement::{self, Beside, Correction, Sender};
+use crate::statement::{self, Beside, Boilerplate, Correction, Sender};
 
 /// What rows are judged by, whether they are delivered or not.
 pub(super) struct Judge<'a> {
@@ -33,6 +33,16 @@ pub(super) struct Judge<'a> {
     pub begun: OffsetDateTime,
     /// The batch whose kept-back rows these are.
     pub mending: Option<Mending>,
+    /// Of statements; kinds that a policy defines have none.
+    boilerplate: Option<Boilerplate>,
+}
+
+impl<'a> Judge<'a> {
+    pub fn new(gateway: &'a Gateway, bureau: &'a str, sender: Sender, manifest: &'a SignedManifest, begun: OffsetDateTime, mending: Option<Mending>) -> Self {
+        let domain = gateway.directory.domain();
+        let boilerplate = manifest.manifest().statement().map(|kind| Boilerplate::new(kind, manifest.manifest().period(), &sender, domain, begun));
+        Self { gateway, bureau, sender, manifest, parameters: &gateway.statements, begun, mending, boilerplate }
+    }
 }
 
 impl Judge<'_> {
@@ -211,7 +221,11 @@ impl Judge<'_> {
             (Some(corrected), Purpose::Supersede(reason)) => Some(Correction { corrects: &corrected.statement, reason }),
             _ => None,
         };
-        let entity = statement::entity(&row, &self.sender, &to, self.begun, &Beside { correction: correction.as_ref(), history: &months });
+        let beside = Beside { correction: correction.as_ref(), history: &months };
+        let entity = match &self.boilerplate {
+            Some(boilerplate) => boilerplate.entity(&row, &to, &beside),
+            None => statement::entity(&row, &self.sender, &to, self.begun, &beside),
+        };
         let entity = entity.referred(&self.gateway.directory_key).map_err(RecordError::from)?;
         Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows, leaves, holders, account_of, month_of, gave_way: Vec::new(), issues: Some(issues), corrects: corrected, counts: None })))
     }

@@ -139,7 +139,7 @@ fn push_from(
     // 7
     let begun = instant(batch.begun_unix_millis);
     let work = Work {
-        judge: Judge { gateway, bureau: &code, sender: bureau::sender(&code, &record)?, manifest: &signed, parameters: &gateway.statements, begun, mending },
+        judge: Judge::new(gateway, &code, bureau::sender(&code, &record)?, &signed, begun, mending),
         sealer,
         job: &job,
         envelopes: Envelopes::new(gateway, lists),

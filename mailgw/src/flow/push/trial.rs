@@ -81,7 +81,7 @@ pub(super) fn judge(
     // 2
     let proved = prove(gateway, tried.rows, &signed, progress)?;
     // 3
-    let judge = Judge { gateway, bureau: &code, sender: bureau::sender(&code, &record)?, manifest: &signed, parameters: &gateway.statements, begun: now, mending };
+    let judge = Judge::new(gateway, &code, bureau::sender(&code, &record)?, &signed, now, mending);
     let (mut reading, mut seen) = (Reading::open(tried.rows)?, Seen::default());
     let mut trial = Trial { bureau: code.clone(), batch: manifest.batch_id().as_str().to_owned(), rows: manifest.rows(), counts: Counts::default(), not_delivered: Vec::new() };
     for expected in &proved.blocks {
