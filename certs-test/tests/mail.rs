@@ -1,4 +1,4 @@
-//! Mail comes in and is read by the programs people have: smtplib, curl, imaplib, mutt, mbsync, OpenSSL, GnuTLS.
+//! Mail comes in and is read by the programs people have: smtplib, curl, imaplib, aioimaplib, mutt, mbsync, OpenSSL, GnuTLS.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{Read, Write};
@@ -23,17 +23,18 @@ fn programs_that_people_have() {
     judge(&office, "smtp_client", &[smtp, imaps]);
     judge(&office, "imap_client", &[smtp, imap, imaps]);
     judge(&office, "imap_newer", &[imaps]);
+    judge(&office, "asyncio_client", &[smtp, imaps]);
     judge(&office, "mail_programs", &[smtp, imaps]);
     other_tls(&office);
     another_certificate(&office);
 }
 
-/// MESSAGES says how many; the whole is 10,000.
+/// MESSAGES says how many.
 #[test]
 fn a_large_mailbox_is_fetched_whole_by_a_program_that_is_killed() {
     let place = tempfile::tempdir().unwrap();
     let office = Office::open(place.path(), 6);
-    let count = std::env::var("MESSAGES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
+    let count = std::env::var("MESSAGES").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
     judge(&office, "mbsync_killed", &[office.imaps, count]);
 }
 

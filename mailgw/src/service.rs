@@ -337,7 +337,7 @@ impl Service {
                 None => hold::show(gateway, &mailbox)?,
             })),
             Operation::SenderSet { bureau, address, holds } => {
-                let said = if holds { senders::allow(&*gateway.store, &bureau, &address, now) } else { senders::withdraw(&*gateway.store, &bureau, &address, now) };
+                let said = if holds { senders::allow(&*gateway.store, directory, &bureau, &address, now) } else { senders::withdraw(&*gateway.store, &bureau, &address, now) };
                 Ok(Outcome::Senders(vec![said?]))
             }
             Operation::SenderList => Ok(Outcome::Senders(senders::list(&*gateway.store)?)),

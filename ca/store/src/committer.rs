@@ -3,11 +3,11 @@
 //! Group commit is what makes durability cheap: while one flush runs, the next group gathers.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crate::contract::{CommitError, Receipt, Snapshot, Store, StoreError};
+use crate::contract::{CommitError, Done, Receipt, Snapshot, Store, StoreError};
 use crate::plan::{Limits, State, Writes, decode, entry_key, length_key, plan};
 use crate::watchdog::{OnDuty, Timer, Watchdog};
 use crate::recent::Recent;
@@ -58,7 +58,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result
 
 struct Waiting {
     batch: Batch,
-    answer: SyncSender<Result<Receipt, CommitError>>,
+    answer: Done,
 }
 
 /// An engine, and what was read of it lately.
@@ -142,7 +142,7 @@ fn drain(records: &Records, waiting: &Receiver<Waiting>, timer: &Timer) {
             None => poisoned = timer.time(|| commit(records, group)).err().map(|error| error.to_string()),
             Some(reason) => {
                 for Waiting { answer, .. } in group {
-                    let _ = answer.send(Err(CommitError::Poisoned { reason: reason.clone() }));
+                    answer(Err(CommitError::Poisoned { reason: reason.clone() }));
                 }
             }
         }
@@ -225,7 +225,7 @@ fn commit(records: &Records, group: Vec<Waiting>) -> Result<(), StoreError> {
             Ok(()) => planned,
             Err(error) => Err(CommitError::Poisoned { reason: error.to_string() }),
         };
-        let _ = answer.send(outcome);
+        answer(outcome);
     }
     done
 }
@@ -259,13 +259,22 @@ impl Store for Embedded {
     }
 
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
-        let gone = || CommitError::Unavailable { reason: "the store is closed".into() };
-        let queue = self.queue.lock().map_err(|_| gone())?.clone().ok_or_else(gone)?;
         // Room for the one answer, so that the committer never waits for who asked.
         let (answer, receipt) = sync_channel(1);
-        queue.send(Waiting { batch, answer }).map_err(|_| gone())?;
+        self.commit_then(batch, Box::new(move |outcome| drop(answer.send(outcome))));
         // Once queued, silence means the committer died in the middle: nobody knows what was written.
         receipt.recv().map_err(|_| CommitError::Poisoned { reason: "the committer ended".into() })?
+    }
+
+    fn commit_then(&self, batch: Batch, done: Done) {
+        let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
+        let refused = match queue {
+            Some(queue) => queue.send(Waiting { batch, answer: done }).err().map(|SendError(waiting)| waiting.answer),
+            None => Some(done),
+        };
+        if let Some(done) = refused {
+            done(Err(CommitError::Unavailable { reason: "the store is closed".into() }));
+        }
     }
 
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {

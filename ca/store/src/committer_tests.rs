@@ -43,6 +43,22 @@ fn a_write_that_fails_or_panics_poisons_what_follows() {
 }
 
 #[test]
+fn who_does_not_wait_hears_what_it_came_to() {
+    let heard = |store: &Embedded| {
+        let (tell, told) = channel();
+        (0..3).for_each(|_| store.commit_then(batch(), { let tell = tell.clone(); Box::new(move |outcome| tell.send(outcome).unwrap()) }));
+        told.iter().take(3).collect::<Vec<_>>()
+    };
+    let good = Embedded::start(Arc::new(Told(|| Ok(()))), Watchdog::default()).unwrap();
+    assert!(heard(&good).iter().all(Result::is_ok));
+    // One that is closed takes nothing, and says so.
+    good.queue.lock().unwrap().take();
+    assert!(heard(&good).iter().all(|outcome| matches!(outcome, Err(CommitError::Unavailable { .. }))));
+    let bad = Embedded::start(Arc::new(Told(|| Err(StoreError::Unavailable { reason: "no space".into() }))), Watchdog::default()).unwrap();
+    assert!(heard(&bad).iter().all(|outcome| matches!(outcome, Err(CommitError::Poisoned { .. }))));
+}
+
+#[test]
 fn a_commit_that_hangs_calls_the_watchdog() {
     let (tell, told) = channel();
     let watchdog = Watchdog::new(Duration::from_millis(50), move || tell.send(()).unwrap());

@@ -49,6 +49,9 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
+/// What is done with the outcome of a commit.
+pub type Done = Box<dyn FnOnce(Result<Receipt, CommitError>) + Send>;
+
 /// Errors of the file layer that speak of what a file holds, not of the disk.
 pub(crate) fn tells_damage(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
@@ -96,6 +99,12 @@ pub trait Store: Send + Sync {
     }
 
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError>;
+
+    /// As `commit`, for who does not wait: `done` hears what it came to, on a thread that all who commit wait for. So it is brief and never
+    /// panics. It is dropped unheard where nobody knows what was written, since the committer died in the middle: that is `Poisoned`.
+    fn commit_then(&self, batch: Batch, done: Done) {
+        done(self.commit(batch));
+    }
 
     /// All there is at this moment, between two commits. Commits go on meanwhile; let it go soon, since what they replace
     /// is kept for it.

@@ -25,7 +25,7 @@ mod watchdog;
 pub use batch::{Batch, CounterSlot, Expectation, Part, StreamSlot, Template};
 pub use between::Between;
 pub use committer::Embedded;
-pub use contract::{CommitError, Receipt, Snapshot, Store, StoreError};
+pub use contract::{CommitError, Done, Receipt, Snapshot, Store, StoreError};
 pub use copy::{CopyError, read_through, take_in, write_out};
 pub use faulty::{Fault, Faulty};
 pub use fjall_engine::open_fjall;

@@ -1,61 +1,88 @@
-//! Whose the address is that a bureau seals under: no mailbox of anybody else has it, and none gets it.
+//! Whose the address is that a bureau seals under or sends as: no mailbox of anybody else has it or reads like it, and none gets it.
 
 use policies::certificate::HostName;
 use policies::mailbox::{Address, Alias, LocalPart};
-use store::{Expectation, Store};
+use store::{Batch, Expectation, Store};
 
+use super::senders::MAX_ADDRESSES;
 use super::{BureauError, MAX_BUREAUS, address};
 use crate::directory::{Account, Directory, Holder};
+use crate::record::RecordError;
 use crate::record::bureau::{Bureau, Chain, SealNames};
 use crate::record::evidence::ReadError;
+use crate::record::sender_address::SenderAddress;
 
-/// A name that a bureau's seal may bear, and what the commit that registers it expects and writes.
+/// A name that a bureau's seal or mail may bear, and what the commit that registers it expects and writes.
 pub(super) struct Reserved {
-    pub expected: Vec<Expectation>,
-    pub names: SealNames,
+    expected: Vec<Expectation>,
+    names: SealNames,
 }
 
-/// The names that seals bear, and what a commit that rests on them expects.
+impl Reserved {
+    pub fn write(self, batch: Batch) -> Result<Batch, RecordError> {
+        Ok(self.expected.into_iter().fold(batch, Batch::expect).put(SealNames::key(), self.names.encode()?))
+    }
+}
+
+/// The names that bureaus' seals and mail bear, and what a commit that rests on them expects.
 pub fn names(store: &dyn Store, domain: &HostName) -> Result<(SealNames, Expectation), ReadError> {
     let key = SealNames::key();
-    if let Some(bytes) = store.get(&key)? {
-        return Ok((SealNames::decode(&bytes)?, Expectation::Equals(key, bytes)));
+    let (mut names, expected) = match store.get(&key)? {
+        Some(bytes) => (SealNames::decode(&bytes)?, Expectation::Equals(key, bytes)),
+        None => (of_seals(store, domain)?, Expectation::Absent(key)),
+    };
+    // Of addresses that were allowed before names were kept of them the register tells.
+    let (from, to) = SenderAddress::all();
+    for (key, bytes) in store.scan(&from, &to, MAX_ADDRESSES)? {
+        let Some(name) = name(&SenderAddress::address(&key)?, domain) else { continue };
+        if let Some(bureau) = store.get(&Bureau::key(&SenderAddress::decode(&bytes)?.bureau))? {
+            names.keep(&name, &Bureau::decode(&bureau)?.credit_code);
+        }
     }
-    // Of bureaus that were registered before names were kept their seals tell.
+    Ok((names, expected))
+}
+
+/// Of bureaus that were registered before names were kept their seals tell.
+fn of_seals(store: &dyn Store, domain: &HostName) -> Result<SealNames, ReadError> {
     let (from, to) = Bureau::all();
     let mut names = SealNames::default();
     for (_, bytes) in store.scan(&from, &to, MAX_BUREAUS)? {
         let bureau = Bureau::decode(&bytes)?;
-        if let Some(name) = bureau.seal.as_ref().and_then(|seal| name(seal, domain)) {
+        if let Some(name) = bureau.seal.as_ref().and_then(|seal| name(&address(seal)?, domain)) {
             names.keep(&name, &bureau.credit_code);
         }
     }
-    Ok((names, Expectation::Absent(key)))
+    Ok(names)
 }
 
-/// The name that a seal bears, where it is one of this domain.
-fn name(seal: &Chain, domain: &HostName) -> Option<Alias> {
-    match Address::parse(&address(seal)?, domain).ok()?.local() {
+/// The name that stands before the @, where the address is one of this domain.
+fn name(address: &str, domain: &HostName) -> Option<Alias> {
+    match Address::parse(address, domain).ok()?.local() {
         LocalPart::Alias(name) => Some(name.clone()),
         LocalPart::Number(_) => None,
     }
 }
 
+/// As [`reserve`] for the address in a seal.
+pub(super) fn reserve_of_seal(store: &dyn Store, directory: &Directory, seal: &Chain, credit_code: &str) -> Result<Option<Reserved>, BureauError> {
+    address(seal).map_or(Ok(None), |text| reserve(store, directory, &text, credit_code))
+}
+
 /// 1 an address of another domain is judged by its certificate alone · 2 what stands before the @ is nobody else's mailbox, and no
-/// number but the bureau's own · 3 no other bureau's seal bears it, and no name is taken that is kept for the operator.
-pub(super) fn reserve(store: &dyn Store, directory: &Directory, seal: &Chain, credit_code: &str) -> Result<Option<Reserved>, BureauError> {
+/// number but the bureau's own · 3 no other bureau has the name, and none is taken that is kept for the operator · 4 no mailbox of
+/// anybody else has a name that reads like it.
+pub(super) fn reserve(store: &dyn Store, directory: &Directory, text: &str, credit_code: &str) -> Result<Option<Reserved>, BureauError> {
     // 1
-    let Some(text) = address(seal) else { return Ok(None) };
     if !text.rsplit_once('@').is_some_and(|(_, host)| host.eq_ignore_ascii_case(directory.domain().as_str())) {
         return Ok(None);
     }
-    let anothers = || BureauError::AnothersAddress { address: text.clone() };
-    let address = Address::parse(&text, directory.domain()).map_err(|_| anothers())?;
+    let anothers = || BureauError::AnothersAddress { address: text.to_owned() };
+    let address = Address::parse(text, directory.domain()).map_err(|_| anothers())?;
     // 2
     let is_own = |account: &Account| matches!(&account.holder, Holder::Institution { code, .. } if code.as_str() == credit_code);
-    let found = directory.find_address(&text)?;
+    let found = directory.find_address(text)?;
     let name = match (address.local(), &found) {
-        (_, Some(account)) if !is_own(account) => return Err(anothers()),
+        (_, Some(account)) if !is_own(account) => return Err(BureauError::AnothersMailbox { address: text.to_owned(), borne: address.to_string() }),
         (LocalPart::Number(_), Some(_)) => return Ok(None),
         (LocalPart::Number(_), None) => return Err(anothers()),
         (LocalPart::Alias(name), _) => name,
@@ -65,6 +92,11 @@ pub(super) fn reserve(store: &dyn Store, directory: &Directory, seal: &Chain, cr
     if names.is_anothers(name, credit_code) || (found.is_none() && directory.policy().grant_alias(name.as_str()).is_err()) {
         return Err(anothers());
     }
+    // 4
+    let (alike, unchanged) = directory.names_like(name)?;
+    if let Some((_, borne)) = alike.into_iter().find(|(account, _)| !is_own(account)) {
+        return Err(BureauError::AnothersMailbox { address: text.to_owned(), borne: Address::new(LocalPart::Alias(borne), directory.domain().clone()).to_string() });
+    }
     names.keep(name, credit_code);
-    Ok(Some(Reserved { expected: vec![expected, directory.still_named(name)?], names }))
+    Ok(Some(Reserved { expected: vec![expected, directory.still_named(name)?, unchanged], names }))
 }

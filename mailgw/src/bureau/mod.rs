@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 
 use crate::directory::{Directory, DirectoryError};
 use crate::gateway::unix_millis;
-use crate::record::bureau::{Bureau, Chain, SealNames};
+use crate::record::bureau::{Bureau, Chain};
 use crate::record::event::{self, Event};
 use crate::record::evidence::ReadError;
 use crate::record::{RecordError, body};
@@ -47,8 +47,10 @@ pub enum BureauError {
     NoSeal { bureau: String },
     #[error("{address} is registered for {bureau} already; withdraw it there first")]
     AddressTaken { address: String, bureau: String },
-    #[error("the seal is for {address}, which is another's or nobody's to give; have it issued for a name of the bureau's own, or open the bureau's mailbox under that name first")]
+    #[error("{address} is another bureau's or nobody's to give; give an address of the bureau's own, a seal issued for one, or open the bureau's mailbox under that name first")]
     AnothersAddress { address: String },
+    #[error("{address} is, or reads like, {borne}, which a mailbox of somebody else bears or bore; give another address of the bureau's own, or a seal issued for one: a name is never given again")]
+    AnothersMailbox { address: String, borne: String },
     #[error("{address} is not registered for {bureau}; look with `mailgw bureau sender list`")]
     UnknownAddress { address: String, bureau: String },
     #[error("there is no card registry {code}; look with `mailgw registry list`")]
@@ -86,7 +88,7 @@ impl From<BureauError> for Problem {
             BureauError::Trust(error) => return error.into(),
             BureauError::Revocation(error) => return error.into(),
             BureauError::Directory(error) => return error.into(),
-            BureauError::AnothersAddress { .. } => (Exit::Conflict, "anothers-address"),
+            BureauError::AnothersAddress { .. } | BureauError::AnothersMailbox { .. } => (Exit::Conflict, "anothers-address"),
             BureauError::Code { .. } => (Exit::Usage, "bureau-code"),
             BureauError::Unknown { .. } => (Exit::NotFound, "unknown-bureau"),
             BureauError::Word { .. } => (Exit::Usage, "bureau"),
@@ -171,8 +173,8 @@ pub fn register(
     let event = event::Bureau { bureau: code.to_owned(), record: crate::hex(&body::digest(&bytes)) };
     for _ in 0..ATTEMPTS {
         let mut batch = Batch::new().put(Bureau::key(code), bytes.clone());
-        if let Some(reserved) = record.seal.as_ref().map(|seal| address::reserve(store, directory, seal, &record.credit_code)).transpose()?.flatten() {
-            batch = reserved.expected.into_iter().fold(batch, Batch::expect).put(SealNames::key(), reserved.names.encode()?);
+        if let Some(reserved) = record.seal.as_ref().map(|seal| address::reserve_of_seal(store, directory, seal, &record.credit_code)).transpose()?.flatten() {
+            batch = reserved.write(batch)?;
         }
         Event::BureauSet(event.clone()).append(&mut batch, unix_millis(now))?;
         match store.commit(batch) {

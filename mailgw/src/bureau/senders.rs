@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, Store};
 use time::OffsetDateTime;
 
-use super::{BureauError, find};
+use super::{ATTEMPTS, BureauError, address, find};
+use crate::directory::{Directory, DirectoryError};
 use crate::gateway::unix_millis;
 use crate::record::event::{self, Event};
 use crate::record::sender_address::SenderAddress;
 
 /// Addresses of all bureaus together.
-const MAX_ADDRESSES: usize = 100_000;
+pub(super) const MAX_ADDRESSES: usize = 100_000;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownSender {
@@ -19,24 +20,35 @@ pub struct ShownSender {
     pub bureau: String,
 }
 
-/// 1 the bureau is registered · 2 the address is one, and no other bureau's · 3 durable, with its leaf of the log. Said twice it is the same.
-pub fn allow(store: &dyn Store, bureau: &str, address: &str, now: OffsetDateTime) -> Result<ShownSender, BureauError> {
+/// 1 the bureau is registered · 2 the address is one, and no other bureau's · 3 in the gateway's own domain it is no other mailbox's, and
+/// stays so · 4 durable, with its leaf of the log. Said twice it is the same.
+pub fn allow(store: &dyn Store, directory: &Directory, bureau: &str, address: &str, now: OffsetDateTime) -> Result<ShownSender, BureauError> {
     // 1
-    find(store, bureau)?;
+    let credit_code = find(store, bureau)?.credit_code;
     // 2
     let address = parse(address)?;
     let key = SenderAddress::key(&address);
     let shown = ShownSender { address: address.clone(), bureau: bureau.to_owned() };
-    if let Some(found) = store.get(&key)? {
-        let other = SenderAddress::decode(&found)?.bureau;
-        return if other == bureau { Ok(shown) } else { Err(BureauError::AddressTaken { address, bureau: other }) };
+    for _ in 0..ATTEMPTS {
+        if let Some(found) = store.get(&key)? {
+            let other = SenderAddress::decode(&found)?.bureau;
+            return if other == bureau { Ok(shown) } else { Err(BureauError::AddressTaken { address, bureau: other }) };
+        }
+        // 3
+        let record = SenderAddress { bureau: bureau.to_owned(), since_unix_millis: unix_millis(now) };
+        let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
+        if let Some(reserved) = address::reserve(store, directory, &address, &credit_code)? {
+            batch = reserved.write(batch)?;
+        }
+        // 4
+        Event::SenderAddressSet(event::SenderAddress { bureau: bureau.to_owned(), address: address.clone(), holds: true }).append(&mut batch, unix_millis(now))?;
+        match store.commit(batch) {
+            // A mailbox was opened, or another address allowed, at this moment.
+            Err(CommitError::Conflict { .. }) => {}
+            done => return Ok(done.map(|_| shown)?),
+        }
     }
-    // 3
-    let record = SenderAddress { bureau: bureau.to_owned(), since_unix_millis: unix_millis(now) };
-    let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key, record.encode()?);
-    Event::SenderAddressSet(event::SenderAddress { bureau: bureau.to_owned(), address, holds: true }).append(&mut batch, unix_millis(now))?;
-    store.commit(batch)?;
-    Ok(shown)
+    Err(DirectoryError::Busy.into())
 }
 
 /// From now on mail from this address is marked no more; what was marked stays so, since it was right when it came.

@@ -22,6 +22,7 @@ mod recovery;
 mod scram;
 mod shown;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keys::DataKey;
@@ -65,7 +66,7 @@ pub enum DirectoryError {
     Exists { mailbox: MailboxNumber, state: State },
     #[error("the name {alias} belongs to another mailbox or did once, and is never given again; choose another")]
     AliasTaken { alias: Alias },
-    #[error("a bureau of another credit code seals under the name {alias} or one that reads like it; choose another")]
+    #[error("a bureau of another credit code seals or sends under the name {alias} or one that reads like it; choose another")]
     AliasSealed { alias: Alias },
     #[error("there is no such mailbox; `mailgw mailbox list` shows what there is")]
     NotFound,
@@ -192,7 +193,26 @@ impl Directory {
 
     /// What a commit expects that rests on who has a name, or on nobody having it.
     pub fn still_named(&self, name: &Alias) -> Result<Expectation, DirectoryError> {
-        let key = index::alias(name, &self.key);
+        self.as_it_is(index::alias(name, &self.key))
+    }
+
+    /// The accounts with a name that reads like this one, closed ones too, and what a commit expects that rests on there being no more of
+    /// them. Every name that was ever given is looked at.
+    pub fn names_like(&self, name: &Alias) -> Result<(Vec<(Account, Alias)>, Expectation), DirectoryError> {
+        let unchanged = self.as_it_is(index::last_named())?;
+        let (from, to) = index::aliases();
+        let named = self.store.scan(&from, &to, usize::MAX)?.iter().map(|(_, number)| index::decode(number)).collect::<Result<BTreeSet<_>, _>>()?;
+        let mut alike = Vec::new();
+        for number in named {
+            let Some(account) = self.get(number)? else { continue };
+            if let Some(borne) = account.aliases.iter().find(|borne| borne.reads_like(name)).cloned() {
+                alike.push((account, borne));
+            }
+        }
+        Ok((alike, unchanged))
+    }
+
+    fn as_it_is(&self, key: Key) -> Result<Expectation, DirectoryError> {
         Ok(match self.store.get(&key)? {
             Some(bytes) => Expectation::Equals(key, bytes),
             None => Expectation::Absent(key),

@@ -160,6 +160,9 @@ impl Directory {
         let mut batch = std::mem::take(&mut plan.batch).expect(Expectation::Absent(key.clone()));
         batch = batch.put(key.clone(), account::seal(&account, &verifier, &self.key)?).put(account::open_mark(number), account::mark());
         plan.given.insert(key, number);
+        if !account.aliases.is_empty() {
+            batch = batch.put(index::last_named(), index::encode(number));
+        }
         for finder in finders {
             batch = batch.expect(Expectation::Absent(finder.clone())).put(finder.clone(), index::encode(number));
             plan.given.insert(finder, number);

@@ -20,7 +20,7 @@ use super::verified::{Proved, Senders};
 use crate::daily_report::dmarc::Tallies;
 use crate::directory::NoRandomness;
 use crate::gateway::unix_millis;
-use crate::mailbox::{Body, Delivery, MailError, MessageStore, TrustMark};
+use crate::mailbox::{Assembled, Body, Delivery, MailError, MessageStore, TrustMark, Uid};
 use crate::queue::Queue;
 use crate::record::body::BodyId;
 use crate::record::event::{self, Event};
@@ -78,6 +78,45 @@ pub struct Examined {
     message: Arc<Vec<u8>>,
     results: Option<Results>,
     verdict: Verdict,
+}
+
+impl Examined {
+    /// Each recipient is answered for where not all have it. spec: rfc2033#4.2
+    fn is_for_each(&self) -> bool {
+        self.origin == Origin::Neighbour && self.envelope.recipients.len() > 1
+    }
+}
+
+/// What became of a message when it was put together.
+pub enum Prepared {
+    Ready(Box<Ready>),
+    /// It takes longer: `accept` is for it.
+    Slowly(Examined),
+    Answered(Answer),
+}
+
+/// A message that waits for its commit.
+pub struct Ready {
+    examined: Examined,
+    together: Together,
+    assembled: Assembled,
+}
+
+/// A message with its copies, and what is committed with them.
+struct Together {
+    id: String,
+    copies: Vec<Delivery>,
+    with: Batch,
+    /// What its sender is told.
+    told: Option<BodyId>,
+    bytes: usize,
+    is_verified: bool,
+}
+
+/// A message as it is kept: below its trace fields, without verdicts that claim to be ours.
+struct Written<'m> {
+    trace: &'m [u8],
+    message: &'m [u8],
 }
 
 /// How often each reason decided.
@@ -183,13 +222,42 @@ impl Reception {
         Err(answer)
     }
 
+    /// The second half, for who does not wait for a commit: the message put together. Blocks for a moment.
+    pub fn prepare(&self, mut examined: Examined, now: OffsetDateTime) -> Prepared {
+        if let Err(answer) = in_characters(&mut examined) {
+            return Prepared::Answered(answer);
+        }
+        // What a bureau may have signed takes longer to judge: lists may be fetched.
+        if matches!(examined.verdict, Verdict::Accept(_)) && self.senders.as_ref().is_some_and(|senders| senders.concerns(&examined.message)) {
+            return Prepared::Slowly(examined);
+        }
+        let together = match self.put_together(&examined, None, &examined.envelope, now) {
+            Ok(together) => together,
+            Err(_) if examined.is_for_each() => return Prepared::Slowly(examined),
+            Err(answer) => return Prepared::Answered(answer),
+        };
+        match self.messages.assembled_promised(&together.copies, together.with.clone(), unix_millis(now)) {
+            Ok(assembled) => Prepared::Ready(Box::new(Ready { examined, together, assembled })),
+            Err(_) if examined.is_for_each() => Prepared::Slowly(examined),
+            Err(error) => Prepared::Answered(self.settle(&examined, together, Err(error))),
+        }
+    }
+
+    /// Records what was put together. A message that has to be decided anew, or for each of its recipients, comes back for `accept`.
+    pub async fn record(&self, ready: Box<Ready>) -> Result<Answer, Examined> {
+        let Ready { examined, together, assembled } = *ready;
+        match self.messages.committed(assembled).await {
+            Err(MailError::Conflict { .. }) => Err(examined),
+            Err(_) if examined.is_for_each() => Err(examined),
+            outcome => Ok(self.settle(&examined, together, outcome)),
+        }
+    }
+
     /// The second half: `Durable` when each recipient has it for good; after any other answer nobody has it. To a neighbour each
     /// recipient is answered for where not all have it. Blocks.
     pub fn accept(&self, mut examined: Examined, now: OffsetDateTime) -> Answer {
-        // 4. What no mail program could be shown is put into characters, now that the octets that came are judged.
-        if examined.envelope.body == BodyKind::BinaryMime && !binary::is_text(&examined.message) {
-            let Some(encoded) = binary::encoded(&examined.message) else { return Answer::Refused(Refusal::Malformed) };
-            examined.message = Arc::new(encoded);
+        if let Err(answer) = in_characters(&mut examined) {
+            return answer;
         }
         let examined = &examined;
         // 5. Whether a bureau is proved to have sent it. What is junk is nobody's.
@@ -198,7 +266,7 @@ impl Reception {
             _ => None,
         };
         let all = self.accept_for(examined, proved.as_ref(), &examined.envelope, now);
-        if examined.origin != Origin::Neighbour || matches!(all, Answer::Durable { .. }) || examined.envelope.recipients.len() == 1 {
+        if !examined.is_for_each() || matches!(all, Answer::Durable { .. }) {
             return all;
         }
         // spec: rfc2033#4.2
@@ -207,6 +275,17 @@ impl Reception {
     }
 
     fn accept_for(&self, examined: &Examined, proved: Option<&Proved>, envelope: &Envelope, now: OffsetDateTime) -> Answer {
+        match self.put_together(examined, proved, envelope, now) {
+            Ok(together) => {
+                // 9. Only what is recorded is answered for.
+                let recorded = self.messages.deliver_promised(&together.copies, together.with.clone(), unix_millis(now));
+                self.settle(examined, together, recorded)
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    fn put_together(&self, examined: &Examined, proved: Option<&Proved>, envelope: &Envelope, now: OffsetDateTime) -> Result<Together, Answer> {
         let Examined { origin, message, results, verdict, .. } = examined;
         // 6. Recipients are found anew, for mailboxes close; two addresses of one mailbox are one recipient. Whom a bureau wrote to by
         //    name gets its mail marked, anybody else the same mail as anybody's.
@@ -220,50 +299,47 @@ impl Reception {
                     mailboxes.insert(found.mailbox, found.open)
                 }
                 // The others must get it: the client tries again, and RCPT then says which one is gone.
-                Err(NotFound::Failed(text)) => return failed(&text),
-                Err(_) => return Answer::Failed,
+                Err(NotFound::Failed(text)) => return Err(failed(&text)),
+                Err(_) => return Err(Answer::Failed),
             };
         }
         // 7. Trace fields go above the message, whose own bytes stay as they came, but for verdicts that claim to be ours.
         let unix_millis = i64::try_from(unix_millis(now)).unwrap_or(0);
-        let Ok(random) = ring::rand::generate::<[u8; 8]>(&SystemRandom::new()) else { return failed(&NoRandomness) };
+        let random = ring::rand::generate::<[u8; 8]>(&SystemRandom::new()).map_err(|_| failed(&NoRandomness))?;
         let id = format!("{unix_millis:x}-{}", crate::hex(&random.expose()));
         let found = verdict::header::authentication_results(&self.host, results.as_ref(), *verdict);
         let trace = [trace::return_path(envelope), found, trace::received(envelope, &self.host, now, origin.peer(), &id)].concat();
-        let whole = [&trace, &*trace::without_our_verdicts(message, &self.host)].concat();
+        let written = Written { trace: &trace, message };
         // 8. All copies, of one body or two, and their leaves of the log are recorded in one durable commit, or none. What is junk is
         //    filed as junk, and its leaf says why.
         let open = mailboxes.values().flatten().cloned().fold(Batch::new(), Batch::expect);
         let (marked, plain): (Vec<String>, Vec<String>) = mailboxes.into_keys().partition(|mailbox| named.contains(mailbox));
         let mut copies = Vec::with_capacity(marked.len() + plain.len());
-        let made = self.copies(&mut copies, marked, proved, &whole, unix_millis, *verdict).and_then(|()| self.copies(&mut copies, plain, None, &whole, unix_millis, *verdict));
-        match made {
-            Ok(()) => {}
-            Err(MailError::TooLarge { .. }) => return Answer::Refused(Refusal::TooLarge),
-            Err(error) => return failed(&error),
-        }
-        let open = match self.noted(open, &copies, envelope, message, unix_millis.unsigned_abs(), *verdict) {
-            Ok(open) => open,
-            Err(error) => return failed(&error),
-        };
+        let made = self.copies(&mut copies, marked, proved, &written, unix_millis, *verdict).and_then(|()| self.copies(&mut copies, plain, None, &written, unix_millis, *verdict));
+        made.map_err(|error| match error {
+            MailError::TooLarge { .. } => Answer::Refused(Refusal::TooLarge),
+            error => failed(&error),
+        })?;
+        let noted = self.noted(open, &copies, envelope, message, unix_millis.unsigned_abs(), *verdict).map_err(|error| failed(&error))?;
         // A sender that asked to hear that it arrived, and is who it says, is told in the same commit.
-        let (open, told) = match self.told(examined, envelope, open, now) {
-            Ok(both) => both,
-            Err(error) => return failed(&error),
-        };
-        // 9. Only what is recorded is answered for.
-        match self.messages.deliver_promised(&copies, open, u64::try_from(unix_millis).unwrap_or(0)) {
+        let (with, told) = self.told(examined, envelope, noted, now).map_err(|error| failed(&error))?;
+        Ok(Together { id, copies, with, told, bytes: written.trace.len() + message.len(), is_verified: !named.is_empty() })
+    }
+
+    /// What is answered of what was recorded, or was not.
+    fn settle(&self, examined: &Examined, together: Together, recorded: Result<Vec<Uid>, MailError>) -> Answer {
+        let (Examined { envelope, verdict, .. }, Together { id, copies, told, bytes, is_verified, .. }) = (examined, together);
+        let (made, reason) = (verdict.name(), verdict.reason().name());
+        match recorded {
             Ok(_) => {
                 if let (Some(told), Some(queue)) = (told, &self.queue) {
                     queue.accepted(told);
                 }
-                let verified = !named.is_empty();
-                let (made, reason) = (verdict.name(), verdict.reason().name());
-                tracing::info!(id, copies = copies.len(), bytes = whole.len(), tls = envelope.tls, verdict = made, reason, verified, "message accepted");
+                tracing::info!(id, copies = copies.len(), bytes, tls = envelope.tls, verdict = made, reason, verified = is_verified, "message accepted");
                 Answer::Durable { id }
             }
             Err(error) => {
-                tracing::info!(id, verdict = verdict.name(), reason = verdict.reason().name(), "message not taken now");
+                tracing::info!(id, verdict = made, reason, "message not taken now");
                 match error {
                     MailError::OverQuota { .. } => Answer::Full,
                     // A mailbox or a folder that is gone since, or a crowd: trying again decides it.
@@ -275,27 +351,31 @@ impl Reception {
     }
 
     /// Copies of one body for these mailboxes, marked where the sender is proved.
-    fn copies(&self, copies: &mut Vec<Delivery>, mailboxes: Vec<String>, proved: Option<&Proved>, whole: &[u8], unix_millis: i64, verdict: Verdict) -> Result<(), MailError> {
+    fn copies(&self, copies: &mut Vec<Delivery>, mailboxes: Vec<String>, proved: Option<&Proved>, written: &Written, unix_millis: i64, verdict: Verdict) -> Result<(), MailError> {
         if mailboxes.is_empty() {
             return Ok(());
         }
+        let is_ours = |field: &[u8]| trace::is_verdict_of(field, &self.host);
         let body = match proved {
-            Some(proved) => self.messages.verified_body(whole, &TrustMark { bureau: proved.bureau().to_owned(), unix_millis: unix_millis.unsigned_abs() })?,
-            None => self.messages.body(whole)?,
+            Some(proved) => {
+                let mark = TrustMark { bureau: proved.bureau().to_owned(), unix_millis: unix_millis.unsigned_abs() };
+                self.messages.verified_body(&[written.trace, &*trace::without_fields(written.message, is_ours)].concat(), &mark)?
+            }
+            None => self.messages.body_below(written.trace, written.message, is_ours)?,
         };
         let body = Arc::new(body);
         for mailbox in mailboxes {
             let event = proved.map(|proved| proved.event(&mailbox, &body));
-            let copy = self.copy(mailbox, &body, whole, unix_millis, verdict)?;
+            let copy = self.copy(mailbox, &body, written.message, unix_millis, verdict)?;
             copies.push(Delivery { event: event.or(copy.event), ..copy });
         }
         Ok(())
     }
 
-    fn copy(&self, mailbox: String, body: &Arc<Body>, whole: &[u8], unix_millis: i64, verdict: Verdict) -> Result<Delivery, MailError> {
+    fn copy(&self, mailbox: String, body: &Arc<Body>, message: &[u8], unix_millis: i64, verdict: Verdict) -> Result<Delivery, MailError> {
         let content = Arc::clone(body).into();
         let Verdict::Junk(reason) = verdict else {
-            let folder = self.messages.folder_by_rule(&mailbox, || authors::author(whole))?.unwrap_or_else(|| INBOX.to_owned());
+            let folder = self.messages.folder_by_rule(&mailbox, || authors::author(message))?.unwrap_or_else(|| INBOX.to_owned());
             return Ok(Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event: None, mark: None });
         };
         // Owners may call the folder what they like; who has none finds junk marked in the inbox.
@@ -329,6 +409,14 @@ impl Reception {
             counter.increment();
         }
     }
+}
+
+/// 4. What no mail program could be shown is put into characters, now that the octets that came are judged.
+fn in_characters(examined: &mut Examined) -> Result<(), Answer> {
+    if examined.envelope.body == BodyKind::BinaryMime && !binary::is_text(&examined.message) {
+        examined.message = Arc::new(binary::encoded(&examined.message).ok_or(Answer::Refused(Refusal::Malformed))?);
+    }
+    Ok(())
 }
 
 pub(super) fn not_found(error: NotFound) -> Answer {

@@ -106,9 +106,12 @@ fn authors(message: &[u8]) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     let (fields, _) = trace::fields(message);
     for field in fields {
-        let text = String::from_utf8_lossy(field);
-        let (name, value) = text.split_once(':').unwrap_or((&text, ""));
-        if is_author(name) {
+        // Most fields are others: their text is not looked at.
+        let (name, value) = memchr::memchr(b':', field).and_then(|colon| field.split_at_checked(colon)).unwrap_or((field, b""));
+        if let Ok(name) = std::str::from_utf8(name)
+            && is_author(name)
+        {
+            let value = String::from_utf8_lossy(value.strip_prefix(b":").unwrap_or(value));
             found.push((name.trim().to_owned(), value.replace(['\r', '\n'], "")));
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use protocol::imap::exchange::{AccountChanges, Change};
 use tokio::sync::mpsc;
@@ -100,6 +100,20 @@ impl Drop for Reading<'_> {
     }
 }
 
+/// Names of a mailbox's folders are being changed.
+pub(super) struct Renaming<'b> {
+    broadcast: &'b Broadcast,
+    mailbox: &'b str,
+}
+
+impl Drop for Renaming<'_> {
+    fn drop(&mut self) {
+        if let Some(topic) = self.broadcast.shard(self.mailbox).topics.get_mut(self.mailbox) {
+            topic.views.renamed();
+        }
+    }
+}
+
 /// The changes of a folder from the moment it was made.
 pub struct Watch {
     mailbox: String,
@@ -137,13 +151,18 @@ impl Broadcast {
     /// `last_step` reads the mailbox's MODSEQ counter. It is read under the lock, so that a commit is either seen by it or told
     /// after it.
     pub fn watch(self: &Arc<Self>, mailbox: &str, folder: u64, last_step: impl FnOnce() -> Result<u64, MailError>) -> Result<Watch, MailError> {
-        let (sender, changes) = mpsc::channel(QUEUE);
         let mut shard = self.shard(mailbox);
+        shard.topic(mailbox, last_step)?;
+        self.watched(&mut shard, mailbox, folder).ok_or(MailError::Busy)
+    }
+
+    /// Of a topic that is there.
+    fn watched(self: &Arc<Self>, shard: &mut Shard, mailbox: &str, folder: u64) -> Option<Watch> {
+        let (sender, changes) = mpsc::channel(QUEUE);
         shard.last_watcher += 1;
         let number = shard.last_watcher;
-        shard.topic(mailbox, last_step)?.watchers.push(Watcher { number, folder, sender });
-        drop(shard);
-        Ok(Watch { mailbox: mailbox.to_owned(), folder, watcher: number, changes, broadcast: Arc::clone(self) })
+        shard.topics.get_mut(mailbox)?.watchers.push(Watcher { number, folder, sender });
+        Some(Watch { mailbox: mailbox.to_owned(), folder, watcher: number, changes, broadcast: Arc::clone(self) })
     }
 
     /// After the commit is durable.
@@ -196,6 +215,46 @@ impl Broadcast {
         (topic.next > committed).then_some(kept)
     }
 
+    /// A folder that is kept under this name, with all that was told of it, and what is told from here on. It waits for nobody: nothing where
+    /// others are at it, too.
+    pub fn opened(self: &Arc<Self>, mailbox: &str, name: &str) -> Option<(Folder, Kept, Watch)> {
+        let mut shard = self.try_shard(mailbox)?;
+        let topic = shard.topics.get_mut(mailbox)?;
+        // What was told before its turn is committed, and in no view yet.
+        if !topic.early.is_empty() {
+            return None;
+        }
+        let (folder, kept) = topic.views.by_name(name, self.uses.fetch_add(1, Relaxed))?;
+        let watch = self.watched(&mut shard, mailbox, folder.id)?;
+        Some((folder, kept, watch))
+    }
+
+    /// What `named` is told, asked before the name is read.
+    pub fn renamings(&self, mailbox: &str) -> u64 {
+        self.shard(mailbox).topics.get(mailbox).map_or(0, |topic| topic.views.renamings())
+    }
+
+    /// A folder that is watched has this name, unless there were more renamings since.
+    pub fn named(&self, mailbox: &str, name: &str, folder: Folder, renamings: u64) {
+        if let Some(topic) = self.shard(mailbox).topics.get_mut(mailbox) {
+            topic.views.name(name, folder, renamings);
+        }
+    }
+
+    /// Names of folders are changed or given up until it is dropped, however that ends.
+    pub fn renaming<'b>(&'b self, mailbox: &'b str) -> Renaming<'b> {
+        Renaming { broadcast: self, mailbox }
+    }
+
+    /// It is not known what became of a commit: what is kept of this mailbox is read anew.
+    pub fn unsure(&self, mailbox: &str) {
+        let mut shard = self.shard(mailbox);
+        if let Some(topic) = shard.topics.get_mut(mailbox) {
+            topic.views.forget_all();
+        }
+        shard.let_go(mailbox, |_| false);
+    }
+
     /// A folder that nobody has read yet is to be read by who asks, after this call. `last_step`: as for `watch`.
     pub fn awaits(&self, mailbox: &str, folder: u64, last_step: impl FnOnce() -> Result<u64, MailError>) -> Result<Option<Reading<'_>>, MailError> {
         let number = self.uses.fetch_add(1, Relaxed);
@@ -242,10 +301,22 @@ impl Broadcast {
     }
 
     fn shard(&self, mailbox: &str) -> MutexGuard<'_, Shard> {
+        // Every state between two statements is whole, so a panic elsewhere harms nothing.
+        self.shard_of(mailbox).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_shard(&self, mailbox: &str) -> Option<MutexGuard<'_, Shard>> {
+        match self.shard_of(mailbox).try_lock() {
+            Ok(shard) => Some(shard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn shard_of(&self, mailbox: &str) -> &Mutex<Shard> {
         let [first, ..] = &self.shards;
         let at = mailbox.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte))) % SHARDS;
-        // Every state between two statements is whole, so a panic elsewhere harms nothing.
-        self.shards.get(at).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards.get(at).unwrap_or(first)
     }
 }
 
@@ -286,7 +357,7 @@ impl Topic {
         }
         if self.early.len() > MAX_EARLY {
             self.watchers.clear();
-            self.views = Views::default();
+            self.views.forget_all();
         }
     }
 }

@@ -64,8 +64,7 @@ impl MessageStore {
             if changed.is_empty() {
                 return Ok((after, modified));
             }
-            let receipt = self.store.commit(batch)?;
-            let mut done = steps.done(&receipt);
+            let (_, mut done) = steps.commit(batch, &*self.store, &self.broadcast)?;
             for index in changed {
                 let Some(info) = after.get_mut(index) else { continue };
                 done.change(mailbox, folder.id, |modseq| {
@@ -73,7 +72,7 @@ impl MessageStore {
                     Ok(Change::Flags(info.clone()))
                 })?;
             }
-            done.tell(&self.broadcast);
+            done.tell();
             Ok((after, modified))
         })
     }
@@ -129,8 +128,7 @@ impl MessageStore {
                 }
             }
             more.count(&mut batch, mailbox);
-            let receipt = self.store.commit(self.count(batch, &bodies)?)?;
-            let mut done = steps.done(&receipt);
+            let (receipt, mut done) = steps.commit(self.count(batch, &bodies)?, &*self.store, &self.broadcast)?;
             let pairs = placed.into_iter().map(|(old, slot, message)| {
                 let new = receipt.counter(slot).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted)?;
                 if take {
@@ -140,7 +138,7 @@ impl MessageStore {
                 Ok((old, new))
             });
             let pairs = pairs.collect::<Result<_, MailError>>();
-            done.tell(&self.broadcast);
+            done.tell();
             if take {
                 self.forget_some(from, removal.and_then(|slot| receipt.counter(slot)).unwrap_or(1));
             }
@@ -171,12 +169,11 @@ impl MessageStore {
             batch = batch.put(expunged::new_key(folder.id, step), expunged::encode(&expunged::ranges(gone.iter().copied())));
             less.count(&mut batch, mailbox);
             note_removal(&mut batch, mailbox);
-            let receipt = self.store.commit(batch)?;
-            let mut done = steps.done(&receipt);
+            let (receipt, mut done) = steps.commit(batch, &*self.store, &self.broadcast)?;
             for uid in &gone {
                 done.change(mailbox, folder.id, |modseq| Ok(Change::Gone { uid: *uid, modseq }))?;
             }
-            done.tell(&self.broadcast);
+            done.tell();
             self.forget_some(folder, receipt.counter(removal).unwrap_or(1));
             Ok(gone)
         })

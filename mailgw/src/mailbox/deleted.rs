@@ -158,14 +158,14 @@ impl MessageStore {
         let (messages, digests) = (placed.len() as u64, crate::hex(&body::digest(&digests)));
         let event = event::Restored { mailbox: mailbox.to_owned(), messages, digests, request: request.to_owned() };
         Event::MessagesRestored(event).append(&mut batch, now)?;
-        let receipt = self.store.commit(batch)?;
+        let (receipt, mut done) = steps.commit(batch, &*self.store, &self.broadcast)?;
         // 4
-        let (mut done, count) = (steps.done(&receipt), placed.len());
+        let count = placed.len();
         for (slot, message) in placed {
             let uid = receipt.counter(slot).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted)?;
             done.change(mailbox, target.id, |modseq| Ok(Change::New(message.info(uid, modseq)?)))?;
         }
-        done.tell(&self.broadcast);
+        done.tell();
         self.note_came(mailbox, count);
         Ok(count)
     }

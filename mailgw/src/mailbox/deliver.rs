@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::imap::exchange::{Change, Flags};
-use store::{Batch, CommitError, CounterSlot, Expectation};
+use store::{Batch, CommitError, CounterSlot, Expectation, Receipt};
+use tokio::sync::oneshot;
 
 use super::change::shared_key;
 use super::marks::{self, Mark};
 use super::messages::{ATTEMPTS, Body, MailError, MessageStore};
 use super::quota::Use;
-use super::steps::Steps;
+use super::steps::{Done, Steps};
 use super::trusted;
 use crate::record::event::{self, Event};
 use crate::record::folder::{self, Folder};
@@ -137,6 +138,25 @@ impl MessageStore {
         self.assemble(deliveries, &self.bodies(deliveries)?, with, now_unix_millis, if notices { Room::Reserve } else { Room::Asked })
     }
 
+    /// As `assembled`, of what `deliver_promised` would commit.
+    pub fn assembled_promised(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Assembled, MailError> {
+        self.assemble(deliveries, &self.bodies(deliveries)?, with, now_unix_millis, Room::Promised)
+    }
+
+    /// As `commit_assembled`, without a thread that waits. It is not given up while the process goes on: those who watch would not hear of it.
+    pub async fn committed(&self, Assembled { batch, steps, placed, marked }: Assembled) -> Result<Vec<Uid>, MailError> {
+        let untold = steps.untold(&self.broadcast);
+        let (heard, outcome) = oneshot::channel();
+        self.store.commit_then(batch, Box::new(move |outcome| drop(heard.send(outcome))));
+        // Nobody tells: the committer died in the middle.
+        let outcome = outcome.await.unwrap_or_else(|_| Err(CommitError::Poisoned { reason: "the committer ended".into() }));
+        match steps.committed(outcome, untold) {
+            Ok((receipt, done)) => self.tell(&receipt, done, placed, marked),
+            Err(CommitError::Conflict { expectation }) => Err(MailError::Conflict { expectation }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Commits it. A `Conflict`, whose number says nothing here: what it rests on was changed meanwhile, and has to be read again.
     pub fn commit_assembled(&self, assembled: Assembled) -> Result<Vec<Uid>, MailError> {
         match self.commit(assembled) {
@@ -222,8 +242,12 @@ impl MessageStore {
     }
 
     fn commit(&self, Assembled { batch, steps, placed, marked }: Assembled) -> Result<Vec<Uid>, MailError> {
-        let receipt = self.store.commit(batch)?;
-        let mut done = steps.done(&receipt);
+        let (receipt, done) = steps.commit(batch, &*self.store, &self.broadcast)?;
+        self.tell(&receipt, done, placed, marked)
+    }
+
+    /// Tells of what is durable.
+    fn tell(&self, receipt: &Receipt, mut done: Done<'_>, placed: Vec<Placed>, marked: Vec<marks::Marked>) -> Result<Vec<Uid>, MailError> {
         let mut uids = Ok(Vec::with_capacity(placed.len()));
         for Placed { mailbox, folder, uid, message } in placed {
             self.note_came(&mailbox, 1);
@@ -237,7 +261,7 @@ impl MessageStore {
             });
         }
         marks::tell(&mut done, marked)?;
-        done.tell(&self.broadcast);
+        done.tell();
         uids
     }
 }

@@ -66,6 +66,7 @@ impl MessageStore {
         if name == INBOX {
             return Err(MailError::Inbox);
         }
+        let renaming = self.broadcast.renaming(mailbox);
         let id = self.retried(|| {
             let key = folder::key(mailbox, name);
             let stored = self.store.get(&key)?.ok_or(MailError::NoFolder)?;
@@ -74,6 +75,7 @@ impl MessageStore {
             self.store.commit(batch.put(folder::deleted_key(id), folder::encode_deleted(mailbox, name, now_unix_millis)))?;
             Ok(id)
         })?;
+        drop(renaming);
         self.broadcast.end(mailbox, id);
         self.broadcast.note(mailbox, AccountChanges::mailboxes);
         self.sweep_folder(mailbox, id, name, now_unix_millis)
@@ -102,6 +104,7 @@ impl MessageStore {
 
     /// Folders below move along. INBOX stays, empty, and its messages come under the new name. spec: rfc3501#6.3.5
     pub fn rename_folder(&self, mailbox: &str, from: &str, to: &str) -> Result<(), MailError> {
+        let renaming = self.broadcast.renaming(mailbox);
         let left = self.retried(|| {
             let folders = self.folders(mailbox)?;
             let mut batch = self.room_for(Batch::new(), mailbox, to, &folders)?;
@@ -136,6 +139,7 @@ impl MessageStore {
             self.store.commit(batch)?;
             Ok(left)
         })?;
+        drop(renaming);
         // Sessions with INBOX open looked at the folder that has another name now.
         if let Some(id) = left {
             self.broadcast.end(mailbox, id);

@@ -48,7 +48,7 @@ impl MessageStore {
 }
 
 /// Tells open sessions of them.
-pub(super) fn tell(done: &mut Done, marked: Vec<Marked>) -> Result<(), MailError> {
+pub(super) fn tell(done: &mut Done<'_>, marked: Vec<Marked>) -> Result<(), MailError> {
     for Marked { mailbox, folder, uid, message } in marked {
         done.change(&mailbox, folder, |modseq| Ok(Change::Flags(message.info(uid, modseq)?)))?;
     }

@@ -16,6 +16,7 @@ use super::index::{self, Due};
 use super::outlines;
 use super::quota::Quota;
 use super::rules::RuleError;
+use super::views::Kept;
 use crate::record::RecordError;
 use crate::record::body::{self, BodyId};
 use crate::record::dictionary::Dictionary;
@@ -181,13 +182,22 @@ impl MessageStore {
     pub fn open(&self, mailbox: &str, name: &str) -> Result<(View, Watch), MailError> {
         for _ in 0..ATTEMPTS {
             let watch = self.watch(mailbox, &self.folder(mailbox, name)?)?;
+            let renamings = self.broadcast.renamings(mailbox);
             let view = self.view(mailbox, name)?;
             // Another folder may have come to bear the name in between.
             if watch.is_of(&view.folder) {
+                self.broadcast.named(mailbox, name, view.folder, renamings);
                 return Ok((view, watch));
             }
         }
         Err(MailError::Busy)
+    }
+
+    /// As `open`, without a look at the store and without waiting for anyone, where the folder is kept as it is: what was answered before
+    /// this call is in it.
+    pub fn open_kept(&self, mailbox: &str, name: &str) -> Option<(View, Watch)> {
+        let (folder, Kept { messages, uid_next, highest_modseq }, watch) = self.broadcast.opened(mailbox, name)?;
+        Some((View { folder, uid_next, highest_modseq, messages }, watch))
     }
 
     /// The bytes as they were delivered; their digest is checked.

@@ -1,6 +1,10 @@
 #![allow(clippy::unwrap_used)]
-use super::*;
+use protocol::imap::exchange::Flags;
 use store::{Key, Memory, open_fjall};
+
+use super::*;
+use crate::mailbox::{Delivery, Mark};
+use crate::record::event::{self, Event};
 
 fn data_key() -> Arc<DataKey> {
     crate::mailbox::test_keys::data_key()

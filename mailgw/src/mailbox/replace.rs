@@ -66,15 +66,14 @@ impl MessageStore {
             }
             more.count_always(&mut batch, mailbox);
             note_removal(&mut batch, mailbox);
-            let receipt = self.store.commit(batch)?;
+            let (receipt, mut done) = steps.commit(batch, &*self.store, &self.broadcast)?;
             // 4. Told in the order in which sessions may hear it.
-            let mut done = steps.done(&receipt);
             let uid = receipt.counter(uid).and_then(|uid| u32::try_from(uid).ok()).ok_or(MailError::UidsExhausted);
             if let Ok(uid) = uid {
                 done.change(mailbox, target.id, |modseq| Ok(Change::New(message.info(uid, modseq)?)))?;
             }
             done.change(mailbox, from.id, |modseq| Ok(Change::Gone { uid: old, modseq }))?;
-            done.tell(&self.broadcast);
+            done.tell();
             self.forget_some(from, receipt.counter(removal).unwrap_or(1));
             Ok(Uid { uid_validity: target.uid_validity, uid: uid? })
         })?;

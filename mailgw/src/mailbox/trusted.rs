@@ -129,6 +129,13 @@ impl MessageStore {
         if mark.is_some() { (Cow::Borrowed(message), mark) } else { (rest, None) }
     }
 
+    /// As [`MessageStore::body`], of a message that fields of this gateway's are put above. No mark of it is true then: whoever made it did not
+    /// cover them. So marks are taken out unlooked at, with the other fields that are `unwanted`.
+    pub(crate) fn body_below(&self, above: &[u8], message: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Result<Body, MailError> {
+        let rest = trace::without_fields(message, |field| is_field(field) || unwanted(field));
+        self.sealed(&[above, &*rest].concat(), false, None)
+    }
+
     /// As [`MessageStore::body`], of a message whose sender was verified; who calls this has done that.
     pub(crate) fn verified_body(&self, bytes: &[u8], mark: &Mark) -> Result<Body, MailError> {
         let rest = trace::without_fields(bytes, is_field);
@@ -242,6 +249,22 @@ mod tests {
         mail.deliver(&[delivery(nested.clone(), trusted)], 1).unwrap();
         assert_eq!(newest(&mail), (false, nested));
         assert_eq!(mail.count_marked(BOX).unwrap(), 2);
+    }
+
+    #[test]
+    fn below_other_fields_no_mark_is_true() {
+        let mail = store();
+        let mark = Mark { bureau: "gz-housing-fund".into(), unix_millis: 1_795_000_000_000 };
+        let genuine = [mail.field(&mark, None, b"From: gjj@b.cn\r\n\r\nx\r\n").as_slice(), b"From: gjj@b.cn\r\n\r\nx\r\n"].concat();
+        let above = b"Received: from x\r\n".as_slice();
+        let below = mail.body_below(above, &genuine, |field| field.starts_with(b"X:")).unwrap();
+        let same = mail.body(&[above, &genuine].concat()).unwrap();
+        assert!(!below.verified && below.digest() == same.digest());
+        mail.deliver(&[delivery(Arc::new(below), Flags::new())], 1).unwrap();
+        assert_eq!(newest(&mail), (false, b"Received: from x\r\nFrom: gjj@b.cn\r\n\r\nx\r\n".to_vec()));
+        let unwanted = mail.body_below(above, b"X: y\r\n z\r\nTo: a@b.cn\r\n\r\nX: w\r\n", |field| field.starts_with(b"X:")).unwrap();
+        mail.deliver(&[delivery(Arc::new(unwanted), Flags::new())], 1).unwrap();
+        assert_eq!(newest(&mail), (false, b"Received: from x\r\nTo: a@b.cn\r\n\r\nX: w\r\n".to_vec()));
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! Folders kept in memory as they are, so that opening one, its STATUS and its flags read a few records however much mail it holds. What is
 //! kept is what was read once and every commit told since, in the order of MODSEQ; it is given only when nothing was committed beyond
 //! that, and read anew otherwise: what was committed is never missing, and what was not is never there.
+//!
+//! Who opens a folder that was opened before is given it without any look at the store: what was told is in it, and nobody is answered
+//! before what was done is told. A commit that ends without being told, as when it is not known whether it is durable, is one after which
+//! nothing of its mailboxes is kept.
 
 use std::collections::BTreeMap;
 
@@ -59,15 +63,47 @@ enum Slot {
 
 /// The folders of one mailbox that are kept.
 #[derive(Default)]
-pub(super) struct Views(BTreeMap<u64, Slot>);
+pub(super) struct Views {
+    kept: BTreeMap<u64, Slot>,
+    /// Of those that are there, the ones that were opened by their names.
+    named: BTreeMap<String, Folder>,
+    /// How often names came to be others' or nobody's.
+    renamings: u64,
+}
 
 impl Views {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kept.is_empty()
+    }
+
+    pub fn renamings(&self) -> u64 {
+        self.renamings
+    }
+
+    pub fn renamed(&mut self) {
+        self.renamings += 1;
+        self.named.clear();
+    }
+
+    /// A name as it was read of the store while there had been so many renamings.
+    pub fn name(&mut self, name: &str, folder: Folder, renamings: u64) {
+        if renamings == self.renamings && matches!(self.kept.get(&folder.id), Some(Slot::There(..))) {
+            self.named.insert(name.to_owned(), folder);
+        }
+    }
+
+    pub fn by_name(&mut self, name: &str, now: u64) -> Option<(Folder, Kept)> {
+        let folder = *self.named.get(name)?;
+        Some((folder, self.given(folder.id, now)?))
+    }
+
+    pub fn forget_all(&mut self) {
+        self.kept.clear();
+        self.named.clear();
     }
 
     pub fn hear(&mut self, folder: u64, changes: &[Change]) {
-        match self.0.get_mut(&folder) {
+        match self.kept.get_mut(&folder) {
             Some(Slot::There(kept, _)) => changes.iter().for_each(|change| kept.hear(change)),
             Some(Slot::Awaited(_, missed)) if missed.len() < MOST_MISSED => missed.extend_from_slice(changes),
             // It would miss some.
@@ -77,7 +113,7 @@ impl Views {
     }
 
     pub fn given(&mut self, folder: u64, now: u64) -> Option<Kept> {
-        match self.0.get_mut(&folder) {
+        match self.kept.get_mut(&folder) {
             Some(Slot::There(kept, used)) => {
                 *used = now;
                 Some(kept.clone())
@@ -88,33 +124,34 @@ impl Views {
 
     /// Whether it is for the one with this number to be read.
     pub fn awaits(&mut self, folder: u64, number: u64) -> bool {
-        let free = !self.0.contains_key(&folder);
+        let free = !self.kept.contains_key(&folder);
         if free {
-            self.0.insert(folder, Slot::Awaited(number, Vec::new()));
+            self.kept.insert(folder, Slot::Awaited(number, Vec::new()));
         }
         free
     }
 
     /// What was read; nothing, where that failed or it is too large to be kept.
     pub fn read(&mut self, folder: u64, number: u64, read: Option<Kept>) {
-        let Some(Slot::Awaited(awaited, missed)) = self.0.get_mut(&folder).filter(|slot| matches!(slot, Slot::Awaited(awaited, _) if *awaited == number)) else { return };
+        let Some(Slot::Awaited(awaited, missed)) = self.kept.get_mut(&folder).filter(|slot| matches!(slot, Slot::Awaited(awaited, _) if *awaited == number)) else { return };
         let (used, missed) = (*awaited, std::mem::take(missed));
         match read {
             Some(mut kept) => {
                 missed.iter().for_each(|change| kept.hear(change));
-                self.0.insert(folder, Slot::There(kept, used));
+                self.kept.insert(folder, Slot::There(kept, used));
             }
             None => self.forget(folder),
         }
     }
 
     pub fn forget(&mut self, folder: u64) {
-        self.0.remove(&folder);
+        self.kept.remove(&folder);
+        self.named.retain(|_, named| named.id != folder);
     }
 
     /// Of each that is there: when it was used last, which it is, what it weighs.
     pub fn weighed(&self) -> impl Iterator<Item = (u64, u64, usize)> {
-        self.0.iter().filter_map(|(folder, slot)| match slot {
+        self.kept.iter().filter_map(|(folder, slot)| match slot {
             Slot::There(kept, used) => Some((*used, *folder, weight(kept))),
             Slot::Awaited(..) => None,
         })

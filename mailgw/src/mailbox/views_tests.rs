@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use protocol::imap::exchange::{Flags, StoreOp};
-use store::{Batch, CommitError, Key, Layer, Memory, Receipt, Store, StoreError};
+use store::{Batch, CommitError, Fault, Faulty, Key, Layer, Memory, Receipt, Store, StoreError};
 
 use super::*;
 use crate::mailbox::test_keys::data_key;
@@ -49,7 +49,7 @@ fn what_was_read_once_follows_every_commit_and_is_not_read_again() {
     let (store, mail) = town();
     let inbox = mail.folder(BOX, "INBOX").unwrap();
     for name in ["INBOX", "Trash"] {
-        mail.view(BOX, name).unwrap();
+        mail.open(BOX, name).unwrap();
     }
     let read = store.1.load(Ordering::Relaxed);
     for round in 0..30_u32 {
@@ -65,12 +65,13 @@ fn what_was_read_once_follows_every_commit_and_is_not_read_again() {
             let (before, view) = (store.1.load(Ordering::Relaxed), mail.view(BOX, name).unwrap());
             assert_eq!(store.1.load(Ordering::Relaxed), before, "it was read again");
             assert_eq!(view, truth(&store, name), "round {round}, {name}");
+            assert_eq!(mail.open_kept(BOX, name).unwrap().0, view, "round {round}, {name}");
         }
     }
     assert!(read <= 2);
     // A folder of the same name is another.
     mail.delete_folder(BOX, "Trash", 1).unwrap();
-    assert!(matches!(mail.view(BOX, "Trash"), Err(MailError::NoFolder)));
+    assert!(matches!(mail.view(BOX, "Trash"), Err(MailError::NoFolder)) && mail.open_kept(BOX, "Trash").is_none());
     mail.create_folder(BOX, "Trash").unwrap();
     assert_eq!(mail.view(BOX, "Trash").unwrap(), truth(&store, "Trash"));
 }
@@ -96,17 +97,76 @@ fn whoever_committed_sees_it_however_many_commit() {
                 for _ in 0..60 {
                     let uid = mail.deliver(&[delivery("INBOX", Flags::new())], 1).unwrap()[0].uid;
                     assert!(mail.view(BOX, "INBOX").unwrap().messages.find(uid).is_some());
+                    assert!(mail.open_kept(BOX, "INBOX").is_none_or(|(view, _)| view.messages.find(uid).is_some()));
                     let flags = Flags::from_parts(8 | one, None);
                     mail.store_flags(BOX, inbox, &[uid], StoreOp::Replace, &flags).unwrap();
                     let view = mail.open(BOX, "INBOX").unwrap().0;
                     assert_eq!(view.messages.find(uid).unwrap().1.flags, flags);
                     mail.expunge(BOX, inbox, &[uid], 1).unwrap();
                     assert!(mail.view(BOX, "INBOX").unwrap().messages.find(uid).is_none());
+                    assert!(mail.open_kept(BOX, "INBOX").is_none_or(|(view, _)| view.messages.find(uid).is_none()));
                 }
             });
         }
     });
     assert_eq!(mail.view(BOX, "INBOX").unwrap(), truth(&store, "INBOX"));
+}
+
+#[test]
+fn a_kept_folder_is_opened_by_the_name_it_has_now_and_followed_from_there() {
+    let (store, mail) = town();
+    assert!(mail.open_kept(BOX, "Archive").is_none(), "nobody opened it yet");
+    for name in ["INBOX", "Archive", "Drafts"] {
+        drop(mail.open(BOX, name).unwrap());
+    }
+    // Between the look and the next commit nothing is missed.
+    let (view, mut watch) = mail.open_kept(BOX, "INBOX").unwrap();
+    mail.deliver(&[delivery("INBOX", Flags::new())], 1).unwrap();
+    assert_eq!((view.messages.len(), watch.try_next().map(|changes| changes.len())), (0, Some(1)));
+    assert_eq!(mail.open_kept(BOX, "INBOX").unwrap().0, truth(&store, "INBOX"));
+    // Another name, and another folder under the name.
+    let id = mail.folder(BOX, "Archive").unwrap().id;
+    mail.rename_folder(BOX, "Archive", "Old").unwrap();
+    mail.rename_folder(BOX, "Drafts", "Archive").unwrap();
+    assert!(mail.open_kept(BOX, "Archive").is_none() && mail.open_kept(BOX, "Old").is_none());
+    assert_eq!(mail.open(BOX, "Old").unwrap().0.folder.id, id);
+    for name in ["Old", "Archive"] {
+        mail.open(BOX, name).unwrap();
+        assert_eq!(mail.open_kept(BOX, name).unwrap().0, truth(&store, name));
+    }
+    mail.rename_folder(BOX, "INBOX", "Before").unwrap();
+    assert!(mail.open_kept(BOX, "INBOX").is_none());
+    assert_eq!(mail.open(BOX, "INBOX").unwrap().0, truth(&store, "INBOX"));
+    assert_eq!(mail.open_kept(BOX, "INBOX").unwrap().0.messages.len(), 0);
+}
+
+/// A name that was read before it became another's is not kept.
+#[test]
+fn a_name_read_at_the_moment_of_a_renaming_is_not_kept() {
+    let (_, mail) = town();
+    let (view, _watch) = mail.open(BOX, "Trash").unwrap();
+    let renamings = mail.broadcast.renamings(BOX);
+    mail.rename_folder(BOX, "Trash", "Old").unwrap();
+    mail.broadcast.named(BOX, "Trash", view.folder, renamings);
+    assert!(mail.open_kept(BOX, "Trash").is_none());
+}
+
+#[test]
+fn nothing_is_kept_after_a_commit_of_which_it_is_not_known_whether_it_was_done() {
+    for fault in [Fault::Lost, Fault::DoneReportedLost] {
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        store.commit(standard_folders(Batch::new(), BOX)).unwrap();
+        // The first commit reserves ids of bodies, the second delivers.
+        let mail = MessageStore::new(Arc::new(Faulty::new(Arc::clone(&store)).at(2, fault)), data_key());
+        mail.deliver(&[delivery("INBOX", Flags::new())], 1).unwrap();
+        drop(mail.open(BOX, "INBOX").unwrap());
+        assert!(mail.open_kept(BOX, "INBOX").is_some());
+        assert!(mail.deliver(&[delivery("INBOX", Flags::new())], 1).is_err());
+        assert!(mail.open_kept(BOX, "INBOX").is_none(), "{fault:?}");
+        let truth = MessageStore::new(Arc::clone(&store), data_key()).view(BOX, "INBOX").unwrap();
+        assert_eq!(mail.open(BOX, "INBOX").unwrap().0, truth, "{fault:?}");
+        assert_eq!(truth.messages.len(), if fault == Fault::Lost { 1 } else { 2 });
+    }
 }
 
 #[test]

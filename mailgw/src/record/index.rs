@@ -1,5 +1,6 @@
 //! What finds an account by a document, a credit code or a name of its own: `1 | number u64 big-endian`,
-//! under an HMAC that only the directory's key can make. These records stay when the mailbox is closed.
+//! under an HMAC that only the directory's key can make. These records stay when the mailbox is closed. Beside them stands, in the same
+//! form, which mailbox was the last to get a name of its own: who looked at all names rests on it.
 
 use keys::DataKey;
 use policies::certificate::Pseudonym;
@@ -14,6 +15,7 @@ const PERSON: &str = "person";
 const INSTITUTION: &str = "institution";
 const ALIAS: &str = "alias";
 const PSEUDONYM: &str = "pseudonym";
+const LAST_NAMED: &str = "last named mailbox";
 
 pub fn person(document: &Document, key: &DataKey) -> Key {
     indexed(PERSON, zeroize::Zeroizing::new(document.canonical()).as_bytes(), key)
@@ -25,6 +27,15 @@ pub fn institution(code: &CreditCode, key: &DataKey) -> Key {
 
 pub fn alias(alias: &Alias, key: &DataKey) -> Key {
     indexed(ALIAS, alias.as_str().as_bytes(), key)
+}
+
+/// Of all names of mailboxes.
+pub fn aliases() -> (Key, Key) {
+    Key::range(ALIAS, &[])
+}
+
+pub fn last_named() -> Key {
+    Key::new(LAST_NAMED, &[])
 }
 
 pub fn pseudonym(pseudonym: &Pseudonym, key: &DataKey) -> Key {

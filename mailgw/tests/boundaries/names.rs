@@ -1,6 +1,6 @@
 //! The name a bureau seals under is its own: whichever is first, its registration or a mailbox, nobody else has it.
 
-use mailgw::bureau::BureauError;
+use mailgw::bureau::{BureauError, senders};
 use mailgw::directory::{Account, Applicant, DirectoryError, NewPassword, RowState, Words};
 use mailgw::record::bureau::SealNames;
 
@@ -44,12 +44,74 @@ fn a_bureau_whose_seal_bears_anothers_name_is_not_registered() {
     let gateway = city.gateway(Arc::clone(&city.store));
     let account = open(&gateway, OTHER, "gjj").unwrap();
     let length = city.store.stream_length(STREAM).unwrap();
-    assert!(matches!(city.register(&gateway, FUND, "12329"), Err(BureauError::AnothersAddress { .. })));
+    assert!(matches!(city.register(&gateway, FUND, "12329"), Err(BureauError::AnothersMailbox { .. })));
     // A closed mailbox leaves its name to nobody.
     gateway.directory.close(account.number, NOW).unwrap();
-    assert!(matches!(city.register(&gateway, FUND, "12329"), Err(BureauError::AnothersAddress { .. })));
+    assert!(matches!(city.register(&gateway, FUND, "12329"), Err(BureauError::AnothersMailbox { .. })));
     assert!(city.store.get(&mailgw::record::bureau::Bureau::key(FUND)).unwrap().is_none());
     assert_eq!(city.store.stream_length(STREAM).unwrap(), length + 1, "the closing alone");
+}
+
+/// Forgets the bureaus and their names, as if none had been registered yet.
+fn without_bureaus(city: &City) {
+    let batch = [FUND, INSURANCE].into_iter().fold(store::Batch::new().delete(SealNames::key()), |batch, code| batch.delete(mailgw::record::bureau::Bureau::key(code)));
+    city.store.commit(batch).unwrap();
+}
+
+#[test]
+fn a_name_that_reads_like_that_of_a_mailbox_is_no_bureaus() {
+    let city = City::found();
+    without_bureaus(&city);
+    let gateway = city.gateway(Arc::clone(&city.store));
+    open(&gateway, OTHER, "g.jj").unwrap();
+    let refused = city.register(&gateway, FUND, "12329").unwrap_err();
+    let (address, borne) = (format!("gjj@{}", gateway.directory.domain()), format!("g.jj@{}", gateway.directory.domain()));
+    assert!(matches!(&refused, BureauError::AnothersMailbox { address: one, borne: other } if *one == address && *other == borne), "{refused}");
+    // Its own mailbox may be called as it likes.
+    let own = City::found();
+    without_bureaus(&own);
+    let gateway = own.gateway(Arc::clone(&own.store));
+    open(&gateway, BUREAU, "g.jj").unwrap();
+    own.register(&gateway, FUND, "12329").unwrap();
+}
+
+/// The mailbox is opened between the look at the names and the commit that registers: the name alone would not tell.
+#[test]
+fn a_mailbox_that_gets_such_a_name_at_the_same_moment_is_seen() {
+    let city = Arc::new(City::found());
+    without_bureaus(&city);
+    let opening = city.gateway(Arc::clone(&city.store));
+    let racing = store::Between::before_commit(Arc::clone(&city.store), 0, move || drop(open(&opening, OTHER, "g.jj").unwrap()));
+    let gateway = city.gateway(Arc::new(racing));
+    assert!(matches!(city.register(&gateway, FUND, "12329"), Err(BureauError::AnothersMailbox { .. })));
+}
+
+#[test]
+fn an_address_of_this_domain_that_a_bureau_sends_as_is_nobody_elses() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let domain = gateway.directory.domain().to_string();
+    let allow = |local: &str| senders::allow(&*gateway.store, &gateway.directory, FUND, &format!("{local}@{domain}"), NOW);
+    let account = open(&gateway, OTHER, "notices").unwrap();
+    let length = city.store.stream_length(STREAM).unwrap();
+    for anothers in ["notices", "Notices", "n0tices", &account.number.to_string()] {
+        assert!(matches!(allow(anothers), Err(BureauError::AnothersMailbox { .. })), "{anothers}");
+    }
+    // Of the operator, of nobody.
+    for anothers in ["postmaster", "0000000006", "not_a_name"] {
+        assert!(matches!(allow(anothers), Err(BureauError::AnothersAddress { .. })), "{anothers}");
+    }
+    assert_eq!(city.store.stream_length(STREAM).unwrap(), length, "nothing was recorded");
+    // From now on it is the bureau's, and said twice it is the same.
+    assert_eq!(allow("letters").unwrap(), allow("letters").unwrap());
+    let third = "92440101MAT0000A11";
+    assert!(matches!(open(&gateway, third, "let-ters"), Err(DirectoryError::AliasSealed { .. })));
+    // One that was allowed before that was looked at is kept as well.
+    let names = city.store.get(&SealNames::key()).unwrap().unwrap();
+    allow("reminders").unwrap();
+    city.store.commit(store::Batch::new().put(SealNames::key(), names)).unwrap();
+    assert!(matches!(open(&gateway, third, "reminders"), Err(DirectoryError::AliasSealed { .. })));
+    open(&gateway, BUREAU, "reminders").unwrap();
 }
 
 /// Bureaus that were registered before names were kept have them all the same, and so does whoever comes at the same moment.

@@ -71,9 +71,9 @@ fn only_mail_about_which_everything_agrees_is_a_bureaus() {
     let judge = |mail: &str, at: OffsetDateTime| senders.judge(mail.as_bytes(), at);
     // Nobody who is in no registry.
     assert!(matches!(judge(&mail(&good), NOW), Err(NotVerified::NotRegistered)));
-    senders::allow(&*gateway.store, FUND, "Notice@gjj.example.cn", NOW).unwrap();
-    assert!(senders::allow(&*gateway.store, INSURANCE, FROM, NOW).is_err(), "an address of two bureaus");
-    assert!(senders::allow(&*gateway.store, "nobody", "b@gjj.example.cn", NOW).is_err() && senders::allow(&*gateway.store, FUND, "b", NOW).is_err());
+    senders::allow(&*gateway.store, &gateway.directory, FUND, "Notice@gjj.example.cn", NOW).unwrap();
+    assert!(senders::allow(&*gateway.store, &gateway.directory, INSURANCE, FROM, NOW).is_err(), "an address of two bureaus");
+    assert!(senders::allow(&*gateway.store, &gateway.directory, "nobody", "b@gjj.example.cn", NOW).is_err() && senders::allow(&*gateway.store, &gateway.directory, FUND, "b", NOW).is_err());
     let proved = judge(&mail(&good), NOW).unwrap();
     assert_eq!(proved.bureau(), FUND);
     assert!(proved.is_for("A@mail.gz.example") && !proved.is_for("b@mail.gz.example"));
@@ -132,7 +132,7 @@ fn envelope(recipients: &[String]) -> Arc<protocol::smtp::exchange::Envelope> {
 fn marked_is_whom_the_bureau_wrote_to_and_what_it_pushed() {
     let city = City::found();
     let gateway = city.gateway(Arc::clone(&city.store));
-    senders::allow(&*gateway.store, FUND, FROM, NOW).unwrap();
+    senders::allow(&*gateway.store, &gateway.directory, FUND, FROM, NOW).unwrap();
     let registry = runtime::metrics::Registry::new();
     let policy = gateway.directory.policy().inbound().clone();
     let reception = Reception {

@@ -1,5 +1,5 @@
-//! The messages of a mailbox in the order of their uids, in pieces that are shared until one of them changes: a copy of a hundred thousand
-//! costs as much as a few hundred, and all sessions of a mailbox hold most of it together.
+//! The messages of a mailbox in the order of their uids, in pieces that are shared until one of them changes, and so is the list of the
+//! pieces: a copy costs nothing however many there are, and all sessions of a mailbox hold most of it together.
 use std::ops::Index;
 use std::sync::Arc;
 
@@ -9,12 +9,16 @@ use super::exchange::{MessageInfo, SystemFlag};
 const PIECE: usize = 256;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Messages {
+pub struct Messages(Arc<List>);
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct List {
     /// None is empty.
     pieces: Vec<Arc<Piece>>,
     /// How many messages stand before each piece.
     before: Vec<usize>,
     len: usize,
+    sums: Sums,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,6 +60,15 @@ impl Sums {
             deleted_octets: self.deleted_octets.saturating_add(other.deleted_octets),
         }
     }
+
+    fn without(self, other: Self) -> Self {
+        Self {
+            unseen: self.unseen.saturating_sub(other.unseen),
+            deleted: self.deleted.saturating_sub(other.deleted),
+            octets: self.octets.saturating_sub(other.octets),
+            deleted_octets: self.deleted_octets.saturating_sub(other.deleted_octets),
+        }
+    }
 }
 
 impl Piece {
@@ -70,65 +83,69 @@ impl Piece {
 
 impl Messages {
     pub fn len(&self) -> usize {
-        self.len
+        self.0.len
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.0.len == 0
     }
 
     pub fn sums(&self) -> Sums {
-        self.pieces.iter().fold(Sums::default(), |sums, piece| sums.and(piece.sums))
+        self.0.sums
     }
 
     /// The place of the first message without `\Seen`.
     pub fn first_unseen(&self) -> Option<usize> {
-        let (piece, before) = self.pieces.iter().zip(&self.before).find(|(piece, _)| piece.sums.unseen > 0)?;
+        if self.0.sums.unseen == 0 {
+            return None;
+        }
+        let (piece, before) = self.0.pieces.iter().zip(&self.0.before).find(|(piece, _)| piece.sums.unseen > 0)?;
         Some(before + piece.messages.iter().position(|message| !message.flags.has(SystemFlag::Seen))?)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &MessageInfo> {
-        self.pieces.iter().flat_map(|piece| &piece.messages)
+        self.0.pieces.iter().flat_map(|piece| &piece.messages)
     }
 
     /// Those from this place on.
     pub fn iter_from(&self, place: usize) -> impl Iterator<Item = &MessageInfo> {
-        let at = self.before.partition_point(|before| *before <= place).saturating_sub(1);
-        let skipped = place - self.before.get(at).copied().unwrap_or_default();
-        self.pieces.iter().skip(at).flat_map(|piece| &piece.messages).skip(skipped)
+        let at = self.0.before.partition_point(|before| *before <= place).saturating_sub(1);
+        let skipped = place - self.0.before.get(at).copied().unwrap_or_default();
+        self.0.pieces.iter().skip(at).flat_map(|piece| &piece.messages).skip(skipped)
     }
 
     pub fn get(&self, place: usize) -> Option<&MessageInfo> {
-        if place < self.len { self.iter_from(place).next() } else { None }
+        if place < self.len() { self.iter_from(place).next() } else { None }
     }
 
     pub fn last(&self) -> Option<&MessageInfo> {
-        self.pieces.last()?.messages.last()
+        self.0.pieces.last()?.messages.last()
     }
 
     /// How many have a lower uid.
     pub fn place(&self, uid: u32) -> usize {
-        let Some((piece, before)) = self.holder(uid).and_then(|at| Some((self.pieces.get(at)?, self.before.get(at)?))) else { return self.len };
+        let Some((piece, before)) = self.0.holder(uid).and_then(|at| Some((self.0.pieces.get(at)?, self.0.before.get(at)?))) else { return self.len() };
         before + piece.place(uid).unwrap_or_else(|place| place)
     }
 
     /// Its place and what is known of it.
     pub fn find(&self, uid: u32) -> Option<(usize, &MessageInfo)> {
-        let at = self.holder(uid)?;
-        let piece = self.pieces.get(at)?;
+        let at = self.0.holder(uid)?;
+        let piece = self.0.pieces.get(at)?;
         let place = piece.place(uid).ok()?;
-        Some((self.before.get(at)? + place, piece.messages.get(place)?))
+        Some((self.0.before.get(at)? + place, piece.messages.get(place)?))
     }
 
     /// In the place of the one with this uid; whether there was one.
     pub fn set(&mut self, info: MessageInfo) -> bool {
-        let found = self.holder(info.uid).and_then(|at| self.pieces.get_mut(at)).and_then(|piece| piece.place(info.uid).ok().map(|place| (piece, place)));
-        let Some((piece, place)) = found else { return false };
-        let piece = Arc::make_mut(piece);
-        if let Some(known) = piece.messages.get_mut(place) {
-            *known = info;
-        }
-        piece.sums = Sums::of(&piece.messages);
+        let Some((at, place)) = self.0.stands(info.uid) else { return false };
+        let list = Arc::make_mut(&mut self.0);
+        let Some(piece) = list.pieces.get_mut(at).map(Arc::make_mut) else { return false };
+        let Some(known) = piece.messages.get_mut(place) else { return false };
+        let (old, new) = (Sums::of(std::slice::from_ref(known)), Sums::of(std::slice::from_ref(&info)));
+        *known = info;
+        piece.sums = piece.sums.without(old).and(new);
+        list.sums = list.sums.without(old).and(new);
         true
     }
 
@@ -141,35 +158,39 @@ impl Messages {
             self.set(info);
             return;
         }
-        let Some(at) = self.holder(info.uid) else { return };
-        let Some(piece) = self.pieces.get_mut(at) else { return };
+        let Some(at) = self.0.holder(info.uid) else { return };
+        let list = Arc::make_mut(&mut self.0);
+        let Some(piece) = list.pieces.get(at) else { return };
         let mut messages = piece.messages.clone();
         messages.insert(piece.place(info.uid).unwrap_or_else(|place| place), info);
         let halves: Vec<Arc<Piece>> = messages.chunks(PIECE).map(|some| Arc::new(Piece::new(some.to_vec()))).collect();
-        self.pieces.splice(at..=at, halves);
-        self.recount();
+        list.pieces.splice(at..=at, halves);
+        list.recount();
     }
 
     fn push(&mut self, info: MessageInfo) {
         let sums = Sums::of(std::slice::from_ref(&info));
-        match self.pieces.last_mut().filter(|piece| piece.messages.len() < PIECE) {
+        let list = Arc::make_mut(&mut self.0);
+        match list.pieces.last_mut().filter(|piece| piece.messages.len() < PIECE) {
             Some(piece) => {
                 let piece = Arc::make_mut(piece);
                 piece.messages.push(info);
                 piece.sums = piece.sums.and(sums);
             }
             None => {
-                self.before.push(self.len);
-                self.pieces.push(Arc::new(Piece { messages: vec![info], sums }));
+                list.before.push(list.len);
+                list.pieces.push(Arc::new(Piece { messages: vec![info], sums }));
             }
         }
-        self.len += 1;
+        list.len += 1;
+        list.sums = list.sums.and(sums);
     }
 
     /// Keeps those of which `stays` is true. All are asked after, in their order.
     pub fn retain(&mut self, mut stays: impl FnMut(&MessageInfo) -> bool) {
         let mut changed = false;
-        for piece in &mut self.pieces {
+        let list = Arc::make_mut(&mut self.0);
+        for piece in &mut list.pieces {
             let kept: Vec<bool> = piece.messages.iter().map(&mut stays).collect();
             if kept.iter().all(|stays| *stays) {
                 continue;
@@ -181,41 +202,51 @@ impl Messages {
         if !changed {
             return;
         }
-        self.pieces.retain(|piece| !piece.messages.is_empty());
-        self.recount();
+        list.pieces.retain(|piece| !piece.messages.is_empty());
+        list.recount();
         // Many small pieces would make every look a long one.
-        if self.pieces.len() > 8 + 4 * self.len / PIECE {
+        if list.pieces.len() > 8 + 4 * list.len / PIECE {
             *self = self.iter().cloned().collect();
         }
     }
 
     /// Whether it was there.
     pub fn remove(&mut self, uid: u32) -> bool {
-        let Some(at) = self.holder(uid) else { return false };
-        let Some((piece, place)) = self.pieces.get_mut(at).and_then(|piece| piece.place(uid).ok().map(|place| (piece, place))) else { return false };
-        if piece.messages.len() == 1 {
-            self.pieces.remove(at);
-        } else {
-            let piece = Arc::make_mut(piece);
-            piece.messages.remove(place);
-            piece.sums = Sums::of(&piece.messages);
+        let Some((at, place)) = self.0.stands(uid) else { return false };
+        let list = Arc::make_mut(&mut self.0);
+        match list.pieces.get_mut(at) {
+            Some(piece) if piece.messages.len() > 1 => {
+                let piece = Arc::make_mut(piece);
+                piece.messages.remove(place);
+                piece.sums = Sums::of(&piece.messages);
+            }
+            _ => drop(list.pieces.remove(at)),
         }
-        self.recount();
+        list.recount();
         true
     }
+}
 
+impl List {
     /// The first piece that ends at this uid or above.
     fn holder(&self, uid: u32) -> Option<usize> {
         let at = self.pieces.partition_point(|piece| piece.messages.last().is_some_and(|last| last.uid < uid));
         (at < self.pieces.len()).then_some(at)
     }
 
+    /// The piece in which a message stands, and its place there.
+    fn stands(&self, uid: u32) -> Option<(usize, usize)> {
+        let at = self.holder(uid)?;
+        Some((at, self.pieces.get(at)?.place(uid).ok()?))
+    }
+
     fn recount(&mut self) {
         self.before.clear();
-        self.len = 0;
+        (self.len, self.sums) = (0, Sums::default());
         for piece in &self.pieces {
             self.before.push(self.len);
             self.len += piece.messages.len();
+            self.sums = self.sums.and(piece.sums);
         }
     }
 }

@@ -138,6 +138,8 @@ impl Body {
         } else if self.line > MAX_TEXT_LINE {
             self.refuse(Flaw::LongLine);
         } else {
+            // With room for the line end that comes by itself: it alone should not have the whole message copied to twice its place.
+            self.bytes.reserve(part.len() + 2);
             self.bytes.extend_from_slice(part);
         }
     }

@@ -131,7 +131,7 @@ fn field_end(message: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The authserv-id is the first word after the name; comments before it are passed over. spec: rfc8601#2.2
-fn is_verdict_of(field: &[u8], host: &Domain) -> bool {
+pub fn is_verdict_of(field: &[u8], host: &Domain) -> bool {
     let text = String::from_utf8_lossy(field);
     let Some((name, value)) = text.split_once(':') else { return false };
     if !name.trim().eq_ignore_ascii_case("Authentication-Results") {

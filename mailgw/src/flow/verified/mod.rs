@@ -81,6 +81,11 @@ pub struct Senders {
 }
 
 impl Senders {
+    /// Whether there is anything to judge: the author that the header names is a bureau's, or cannot be asked about now.
+    pub fn concerns(&self, message: &[u8]) -> bool {
+        authors::author(message).is_some_and(|author| !matches!(senders::of(&*self.store, &author), Ok(None)))
+    }
+
     /// Blocks: lists may be fetched, of certificates that are believed but for them.
     ///
     /// 1 the registry knows the author that the header names as a bureau's: of most mail nothing more is read · 2 it is signed as a whole,

@@ -1,9 +1,9 @@
-//! The answers to a session's requests, out of the message store. Everything here blocks.
+//! The answers to a session's requests, out of the message store. Everything here blocks but `kept`.
 
 use protocol::imap::exchange::{Answer, NewMessage, RefusalCode, Request, SystemFlag};
 use time::OffsetDateTime;
 
-use crate::mailbox::{AccountWatch, Delivery, MailError, MessageStore, Watch};
+use crate::mailbox::{AccountWatch, Delivery, MailError, MessageStore, View, Watch};
 use crate::record::folder::Folder;
 
 /// Messages removed in one commit.
@@ -23,11 +23,7 @@ pub(super) fn answer(messages: &MessageStore, mailbox: &str, open: Option<Folder
     let creates = matches!(request, Request::Append { .. } | Request::Replace { .. } | Request::Copy { .. } | Request::Move { .. });
     match request {
         Request::Open { mailbox: name, .. } => match messages.open(mailbox, &name) {
-            Ok((view, watch)) => {
-                let (uid_next, highest_modseq) = (view.uid_next, view.highest_modseq);
-                let uid_validity = view.folder.uid_validity;
-                (Answer::Opened { uid_validity, uid_next, highest_modseq, id: view.folder.id, messages: view.messages }, Then::Opened(view.folder, watch))
-            }
+            Ok((view, watch)) => opened(view, watch),
             Err(error) => (refused(&error, false), Then::Left),
         },
         Request::Close => (Answer::Done, Then::Left),
@@ -45,6 +41,18 @@ pub(super) fn answer(messages: &MessageStore, mailbox: &str, open: Option<Folder
             (answer, Then::Stays)
         }
     }
+}
+
+/// What can be answered out of memory, without waiting for anyone.
+pub(super) fn kept(messages: &MessageStore, mailbox: &str, request: &Request) -> Option<(Answer, Then)> {
+    match request {
+        Request::Open { mailbox: name, .. } => messages.open_kept(mailbox, name).map(|(view, watch)| opened(view, watch)),
+        _ => None,
+    }
+}
+
+fn opened(View { folder, uid_next, highest_modseq, messages }: View, watch: Watch) -> (Answer, Then) {
+    (Answer::Opened { uid_validity: folder.uid_validity, uid_next, highest_modseq, id: folder.id, messages }, Then::Opened(folder, watch))
 }
 
 fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, request: Request, now: OffsetDateTime) -> Result<Answer, MailError> {

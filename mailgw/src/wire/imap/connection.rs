@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::account::AccountEar;
-use super::answer::{Then, answer};
+use super::answer::{Then, answer, kept};
 use super::pipe::Pipe;
 use super::{Door, Imap};
 use crate::mailbox::Watch;
@@ -298,6 +298,12 @@ impl Connection {
         let ((request, mailbox), imap) = (mailbox, Arc::clone(&self.imap));
         let (open, now) = (self.open.as_ref().map(|(folder, _)| *folder), imap.clock.now());
         let commits = !matches!(request, Request::Open { .. } | Request::List | Request::Status { .. } | Request::Quota | Request::Metadata { .. } | Request::Time | Request::Vanished { .. });
+        let started = std::time::Instant::now();
+        if let Some((answer, then)) = kept(&imap.messages, &mailbox, &request) {
+            imap.metrics.requests.observe(started.elapsed().as_secs_f64());
+            self.follow(then);
+            return answer;
+        }
         let work = move || {
             let started = std::time::Instant::now();
             let done = answer(&imap.messages, &mailbox, open, request, now);
@@ -307,22 +313,26 @@ impl Connection {
         let done = if commits { tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string()) } else { brief(work).await.map_err(|error| error.to_string()) };
         match done {
             Ok((answer, then)) => {
-                match then {
-                    Then::Stays => {}
-                    Then::Opened(folder, watch) => self.open = Some((folder, watch)),
-                    Then::Left => self.open = None,
-                    // One that listens already goes on: what it heard is not lost.
-                    Then::Watched(watch) => {
-                        self.account.get_or_insert_with(|| AccountEar::new(watch));
-                    }
-                    Then::Unwatched => self.account = None,
-                }
+                self.follow(then);
                 answer
             }
             Err(error) => {
                 tracing::error!(%error, "an IMAP request was not finished");
                 Answer::Refused { code: RefusalCode::ServerBug, text: "The request was not finished".to_owned() }
             }
+        }
+    }
+
+    fn follow(&mut self, then: Then) {
+        match then {
+            Then::Stays => {}
+            Then::Opened(folder, watch) => self.open = Some((folder, watch)),
+            Then::Left => self.open = None,
+            // One that listens already goes on: what it heard is not lost.
+            Then::Watched(watch) => {
+                self.account.get_or_insert_with(|| AccountEar::new(watch));
+            }
+            Then::Unwatched => self.account = None,
         }
     }
 

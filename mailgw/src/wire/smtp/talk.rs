@@ -10,19 +10,22 @@ use std::time::Duration;
 use protocol::smtp::exchange::{Answer, BodyKind, Output, Question, Request};
 use protocol::smtp::session::{Session, Settings};
 use runtime::shutdown::Shutdown;
+use time::OffsetDateTime;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{Desk, Door, Limits, Metrics, PIECE, Server};
-use crate::flow::accept::{Origin, Reception};
+use crate::flow::accept::{Examined, Origin, Prepared, Reception};
 use crate::flow::submit::Submission;
 use crate::wire::accounts::{Entered, Scope, Standing, Visit};
-use crate::wire::brief::brief;
+use crate::wire::brief::{Panicked, brief, waiting};
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
 const READ: usize = 32 * 1024;
+/// A message of so many bytes, its copies counted, is put together in a moment.
+const BRIEF: usize = 256 * 1024;
 const LOGIN_OVER: &str = "The password was changed or withdrawn, or the mailbox closed; log in again";
 
 /// One connection.
@@ -147,7 +150,7 @@ impl Talk<'_> {
                 let copies = bytes.len().saturating_mul(envelope.recipients.len().saturating_add(anew));
                 // The memory for copies is lent when the DNS has answered, not while it is waited for.
                 match reception.examine(origin, Arc::new(envelope), Arc::new(bytes), now).await {
-                    Ok(examined) => self.deliver(copies, move || reception.accept(examined, now)).await,
+                    Ok(examined) => self.taken(copies, reception, examined, now).await,
                     Err(answer) => {
                         Metrics::count(&self.server.metrics.messages, &answer);
                         answer
@@ -229,20 +232,40 @@ impl Talk<'_> {
         answer
     }
 
+    /// A message put together, recorded and answered, by no thread that waits for its commit. `bytes`: the memory it takes.
+    async fn taken(&self, bytes: usize, reception: Arc<Reception>, examined: Examined, now: OffsetDateTime) -> Answer {
+        let (began, _lent) = (Instant::now(), self.lend(bytes).await);
+        let (desk, slow) = (Arc::clone(&reception), move |examined| blocking(move || reception.accept(examined, now)));
+        let prepare = { let desk = Arc::clone(&desk); move || desk.prepare(examined, now) };
+        let prepared = if bytes <= BRIEF { brief(prepare).await } else { waiting(prepare).await };
+        let answer = match prepared {
+            Ok(Prepared::Ready(ready)) => match desk.record(ready).await {
+                Ok(answer) => answer,
+                Err(examined) => slow(examined).await,
+            },
+            Ok(Prepared::Slowly(examined)) => slow(examined).await,
+            Ok(Prepared::Answered(answer)) => answer,
+            Err(error) => abnormal(&error),
+        };
+        self.answered(began, answer)
+    }
+
     /// `bytes`: the memory it takes.
     async fn deliver(&self, bytes: usize, deliver: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-        let (server, began) = (self.server, Instant::now());
-        let all = u32::try_from(server.limits.memory / PIECE).unwrap_or(u32::MAX);
+        let (began, _lent) = (Instant::now(), self.lend(bytes).await);
+        self.answered(began, blocking(deliver).await)
+    }
+
+    async fn lend(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let all = u32::try_from(self.server.limits.memory / PIECE).unwrap_or(u32::MAX);
         let pieces = u32::try_from(bytes / PIECE + 1).unwrap_or(u32::MAX);
         // The semaphore is never closed.
-        let lent = Arc::clone(&server.delivering).acquire_many_owned(pieces.min(all)).await;
-        let answer = blocking(move || {
-            let _lent = lent;
-            deliver()
-        });
-        let answer = answer.await;
-        server.metrics.seconds.observe(began.elapsed().as_secs_f64());
-        Metrics::count(&server.metrics.messages, &answer);
+        Arc::clone(&self.server.delivering).acquire_many_owned(pieces.min(all)).await.ok()
+    }
+
+    fn answered(&self, began: Instant, answer: Answer) -> Answer {
+        self.server.metrics.seconds.observe(began.elapsed().as_secs_f64());
+        Metrics::count(&self.server.metrics.messages, &answer);
         answer
     }
 
@@ -273,11 +296,14 @@ impl Drop for Talk<'_> {
     }
 }
 
+/// What may wait for a commit.
 async fn blocking(work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "taking mail ended abnormally");
-        Answer::Failed
-    })
+    waiting(work).await.unwrap_or_else(|error| abnormal(&error))
+}
+
+fn abnormal(error: &Panicked) -> Answer {
+    tracing::error!(%error, "taking mail ended abnormally");
+    Answer::Failed
 }
 
 /// Whether the client spoke before the greeting, as those do who have no interest in our replies.
