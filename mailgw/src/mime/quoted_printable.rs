@@ -25,10 +25,6 @@ pub(crate) struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    pub fn octets(&self) -> usize {
-        self.encoded.len()
-    }
-
     fn is_one_line(&self) -> bool {
         self.first == self.encoded.len()
     }

@@ -3,11 +3,12 @@
 
 use keys::DataKey;
 use policies::statement::{Kind, Money, Period, Previous, Row};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::{Expectation, Key, Store};
+use time::Date;
 
 use super::evidence::ReadError;
-use super::{RecordError, VERSION, from_json, to_json, versioned};
+use super::{RecordError, from_json, to_json, versioned};
 use crate::statement::MONTHS;
 
 const KIND: &str = "month before";
@@ -16,8 +17,23 @@ const HOLDER: &str = "account holder";
 /// The most months that are kept of an account, those that hold no more with them: two years.
 const KEPT: usize = 2 * MONTHS;
 
-/// Amounts in fen.
-#[derive(Serialize, Deserialize)]
+/// The version that is written: a month of an account is 28 octets, and a dozen is read and written for each statement. What is before the
+/// months says of which kind the last is; all numbers are big-endian.
+///
+/// ```text
+/// 0 | months                                                     the last was withdrawn
+/// 1 | period u32 | close i64 | months                            housing fund
+/// 2 | period u32 | year open i64 | credit i64 | close i64 | months paid u16 | months
+/// a month: period u32 | close i64 | since u64 | until u64        all ones: it holds
+/// ```
+///
+/// A period is YYYYMM, an amount is in fen, a time in Unix milliseconds.
+const IN_NUMBERS: u8 = 2;
+const HOLDS: u64 = u64::MAX;
+const MONTH: usize = 28;
+
+/// Version 1, JSON. Amounts in fen.
+#[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum Written {
     HousingFund {
@@ -40,7 +56,7 @@ enum Written {
 }
 
 /// Month, closing balance, and in Unix milliseconds since when and until when it holds; the first form is of before that was kept.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum WrittenMonth {
     Holds(String, i64),
@@ -150,22 +166,32 @@ impl Remembered {
 
     /// As it will stand once the commit of this moment is done.
     pub fn seal(&self, place: &Key, data: &DataKey, now_unix_millis: u64) -> Result<Vec<u8>, RecordError> {
-        let write = |month: &Month| {
-            let until = month.until.map(|until| until.millis(now_unix_millis));
-            WrittenMonth::Since(month.period.to_string(), month.close.fen(), month.since.millis(now_unix_millis), until)
-        };
-        let months = self.bounded().into_iter().map(write).collect();
-        let written = match self.last {
-            None => Written::MonthsAlone { months },
-            Some(Previous::HousingFund { period, close_bal }) => Written::HousingFund { period: period.to_string(), close_bal: close_bal.fen(), months },
-            Some(Previous::Pension { period, year_open, ytd_credit, close, months_actual }) => {
-                let [year_open, ytd_credit, close] = [year_open, ytd_credit, close].map(Money::fen);
-                Written::Pension { period: period.to_string(), year_open, ytd_credit, close, months_actual, months }
+        let months = self.bounded();
+        let mut plain = Vec::with_capacity(32 + MONTH * months.len());
+        match self.last {
+            None => plain.push(0),
+            Some(Previous::HousingFund { period, close_bal }) => {
+                plain.push(1);
+                put(&mut plain, period, &[close_bal]);
             }
-        };
-        let json = serde_json::to_vec(&written).map_err(|_| RecordError::Damaged { kind: KIND, reason: "it cannot be written as JSON" })?;
-        Ok([&[VERSION], data.seal(place.as_bytes(), &json)?.as_slice()].concat())
+            Some(Previous::Pension { period, year_open, ytd_credit, close, months_actual }) => {
+                plain.push(2);
+                put(&mut plain, period, &[year_open, ytd_credit, close]);
+                plain.extend_from_slice(&months_actual.to_be_bytes());
+            }
+        }
+        for month in months {
+            put(&mut plain, month.period, &[month.close]);
+            plain.extend_from_slice(&month.since.millis(now_unix_millis).to_be_bytes());
+            plain.extend_from_slice(&month.until.map_or(HOLDS, |until| until.millis(now_unix_millis)).to_be_bytes());
+        }
+        Ok([&[IN_NUMBERS], data.seal(place.as_bytes(), &plain)?.as_slice()].concat())
     }
+}
+
+fn put(plain: &mut Vec<u8>, period: Period, amounts: &[Money]) {
+    plain.extend_from_slice(&(u32::from(period.year()) * 100 + u32::from(period.month())).to_be_bytes());
+    amounts.iter().for_each(|amount| plain.extend_from_slice(&amount.fen().to_be_bytes()));
 }
 
 /// Where an account's last month stands. A pension has one account a person; a housing fund may have several.
@@ -217,12 +243,67 @@ pub fn known(store: &dyn Store, place: &Key, data: &DataKey) -> Result<(Option<R
     }
 }
 
+const DAMAGED: RecordError = RecordError::Damaged { kind: KIND, reason: "its fields are not those of its version" };
+
 fn open(place: &Key, bytes: &[u8], data: &DataKey) -> Result<Remembered, RecordError> {
-    let damaged = || RecordError::Damaged { kind: KIND, reason: "its fields are not those of its version" };
-    let json = data.open(place.as_bytes(), versioned(KIND, bytes)?)?;
+    match bytes {
+        [IN_NUMBERS, sealed @ ..] => Numbers(&data.open(place.as_bytes(), sealed)?).remembered().ok_or(DAMAGED),
+        _ => from_text(&data.open(place.as_bytes(), versioned(KIND, bytes)?)?),
+    }
+}
+
+/// What is left to be read.
+struct Numbers<'a>(&'a [u8]);
+
+impl Numbers<'_> {
+    fn next<const OCTETS: usize>(&mut self) -> Option<[u8; OCTETS]> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn period(&mut self) -> Option<Period> {
+        let number = u32::from_be_bytes(self.next()?);
+        let (year, month) = (i32::try_from(number / 100).ok()?, u8::try_from(number % 100).ok()?);
+        Period::of(Date::from_calendar_date(year, time::Month::try_from(month).ok()?, 1).ok()?)
+    }
+
+    fn money(&mut self) -> Option<Money> {
+        Money::from_fen(i64::from_be_bytes(self.next()?))
+    }
+
+    fn month(&mut self) -> Option<Month> {
+        let (period, close) = (self.period()?, self.money()?);
+        let [since, until] = [u64::from_be_bytes(self.next()?), u64::from_be_bytes(self.next()?)];
+        Some(Month { period, close, since: Moment::At(since), until: (until != HOLDS).then_some(Moment::At(until)) })
+    }
+
+    fn remembered(mut self) -> Option<Remembered> {
+        let last = match self.next()? {
+            [0] => None,
+            [1] => Some(Previous::HousingFund { period: self.period()?, close_bal: self.money()? }),
+            [2] => Some(Previous::Pension {
+                period: self.period()?,
+                year_open: self.money()?,
+                ytd_credit: self.money()?,
+                close: self.money()?,
+                months_actual: u16::from_be_bytes(self.next()?),
+            }),
+            _ => return None,
+        };
+        let mut months = Vec::with_capacity(self.0.len() / MONTH);
+        while !self.0.is_empty() {
+            months.push(self.month()?);
+        }
+        Some(Remembered { last, months })
+    }
+}
+
+fn from_text(json: &[u8]) -> Result<Remembered, RecordError> {
+    let damaged = || DAMAGED;
     let period = |text: &str| Period::parse(text).map_err(|_| damaged());
     let money = |fen| Money::from_fen(fen).ok_or_else(damaged);
-    let (last, months) = match serde_json::from_slice(&json).map_err(|_| damaged())? {
+    let (last, months) = match serde_json::from_slice(json).map_err(|_| damaged())? {
         Written::HousingFund { period: at, close_bal, months } => (Some(Previous::HousingFund { period: period(&at)?, close_bal: money(close_bal)? }), months),
         Written::Pension { period: at, year_open, ytd_credit, close, months_actual, months } => {
             (Some(Previous::Pension { period: period(&at)?, year_open: money(year_open)?, ytd_credit: money(ytd_credit)?, close: money(close)?, months_actual }), months)
@@ -260,6 +341,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use keys::{KeyStore, Passphrase};
 
+    use super::super::VERSION;
     use super::*;
 
     fn data() -> (tempfile::TempDir, DataKey) {
@@ -297,6 +379,30 @@ mod tests {
         assert!(known.clone().amended(month("202609"), None).is_none());
         let without = after(known.clone().without_last(month("202611")));
         assert_eq!((without.last, without.at(3_000), without.at(2_500)), (None, before, both));
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_was_and_no_part_of_it_is() {
+        let (_place, data) = data();
+        let key = of_account("b", "1234567897", "pension", b"");
+        let months = vec![held("202512", 0, 7), Month { until: Some(Moment::At(9)), ..held("202601", -3, 8) }, held("202601", 99_999_999_999, 9)];
+        let pension = Previous::Pension { period: month("202601"), year_open: fen(1), ytd_credit: fen(2), close: fen(99_999_999_999), months_actual: 513 };
+        for last in [None, Some(Previous::HousingFund { period: month("999912"), close_bal: fen(5) }), Some(pension)] {
+            for months in [vec![], months.clone()] {
+                let known = Remembered { last, months };
+                let stored = known.seal(&key, &data, 3_000).unwrap();
+                assert_eq!(open(&key, &stored, &data).unwrap(), known);
+                let plain = data.open(key.as_bytes(), &stored[1..]).unwrap();
+                for end in (0..plain.len()).filter(|end| (plain.len() - end) % MONTH != 0) {
+                    let cut = [&[IN_NUMBERS], data.seal(key.as_bytes(), &plain[..end]).unwrap().as_slice()].concat();
+                    assert!(open(&key, &cut, &data).is_err(), "{end}");
+                }
+            }
+        }
+        for plain in [[3].as_slice(), &[1, 0, 3, 0x17, 0x51, 0, 0, 0, 0, 0, 0, 0, 1], &[1, 0, 3, 0x17, 0x0e, 0x7f, 0, 0, 0, 0, 0, 0, 1]] {
+            let stored = [&[IN_NUMBERS], data.seal(key.as_bytes(), plain).unwrap().as_slice()].concat();
+            assert!(open(&key, &stored, &data).is_err(), "{plain:?}");
+        }
     }
 
     #[test]
