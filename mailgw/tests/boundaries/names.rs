@@ -27,7 +27,7 @@ fn a_name_that_a_bureau_seals_under_is_opened_for_that_bureau_alone() {
     let text = format!("uscc,name,alias\r\n{OTHER},广州示范中心,gjj\r\n");
     let rows: Vec<_> = gateway.directory.import(text.as_bytes(), NOW).unwrap().map(Result::unwrap).collect();
     assert_eq!(rows.iter().map(|row| row.state).collect::<Vec<_>>(), [RowState::Refused]);
-    assert!(rows[0].reason.as_deref().unwrap().contains("seals under the name gjj"), "{rows:?}");
+    assert!(rows[0].reason.as_deref().unwrap().contains("seals or sends under the name gjj"), "{rows:?}");
     // The bureau itself has it, before or after it is registered once more; others have other names.
     open(&gateway, BUREAU, "gjj").unwrap();
     city.register(&gateway, FUND, "12329").unwrap();
