@@ -43,7 +43,7 @@ pub fn judge(envelope: &Envelope, message: &[u8], domain: &str) -> Option<Forged
         return Some(Forged::SeveralFrom);
     }
     // As it stands, without what a program may skip, and decoded: any of the three may be what a reader sees.
-    let stands = fields.iter().any(|(_, text)| claims(text, domain) || claims(&without_comments(text), domain));
+    let stands = fields.iter().any(|(_, text)| claims(text, domain) || (text.contains('(') && claims(&without_comments(text), domain)));
     let parsed = MessageParser::new().parse_headers(message);
     let decoded = parsed.iter().flat_map(|message| message.headers()).filter(|header| is_author(header.name())).flat_map(|header| texts(header.value()));
     (stands || decoded.into_iter().any(|text| claims(&text, domain))).then_some(Forged::Author)
@@ -57,6 +57,10 @@ pub(super) fn ours(host: &str, domain: &str) -> bool {
 
 /// Whether a text has an address of our domain in it, however it is spaced: as the address, or as a name that looks like one.
 pub(super) fn claims(text: &str, domain: &str) -> bool {
+    // Of these letters no other looks like the sign.
+    if text.is_ascii() && !text.contains('@') {
+        return false;
+    }
     as_seen(text).split('@').skip(1).any(|after| {
         let host: String = after.chars().take_while(|c| c.is_alphanumeric() || ".-_".contains(*c)).collect();
         ours(&host, domain)
@@ -69,7 +73,9 @@ pub(super) fn claims(text: &str, domain: &str) -> bool {
 pub(super) fn as_seen(text: &str) -> String {
     // Of these letters each is what it looks like.
     if text.is_ascii() {
-        return text.chars().filter(|c| !c.is_ascii_whitespace() && !c.is_ascii_control()).map(|c| c.to_ascii_lowercase()).collect();
+        let mut seen = String::with_capacity(text.len());
+        seen.extend(text.bytes().filter(u8::is_ascii_graphic).map(|byte| char::from(byte.to_ascii_lowercase())));
+        return seen;
     }
     let shown = text.nfkc().filter(|c| !c.is_whitespace() && !c.is_control() && !leaves_no_mark(*c));
     shown.flat_map(char::to_lowercase).map(|c| if c == '\u{3002}' { '.' } else { c }).collect()
