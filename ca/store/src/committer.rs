@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 
 use crate::contract::{CommitError, Done, Receipt, Snapshot, Store, StoreError};
 use crate::plan::{Limits, State, Writes, decode, entry_key, length_key, plan};
-use crate::watchdog::{OnDuty, Timer, Watchdog};
 use crate::recent::Recent;
+use crate::watchdog::{OnDuty, Timer, Watchdog};
 use crate::{Batch, Key, record};
 
 /// The most batches that share one flush.

@@ -153,3 +153,34 @@ fn a_small_batch_goes_ahead_of_large_ones_and_large_ones_come_next() {
     let groups: [&[&str]; 3] = [&["a large"], &["d small"], &["b large", "c large", "e small"]];
     assert_eq!(*engine.wrote.lock().unwrap(), groups.map(|names| names.iter().map(|name| key(name)).collect::<Vec<_>>()));
 }
+
+/// Whatever is held of late and whatever is being written: nobody finds a record older than another of the same commit that was read before it,
+/// nor older than what was acknowledged.
+#[test]
+fn readers_beside_a_writer_find_no_record_older_than_one_before() {
+    const COMMITS: u64 = 300;
+    let place = tempfile::tempdir().unwrap();
+    let store = crate::open_fjall(place.path()).unwrap();
+    let acknowledged = std::sync::atomic::AtomicU64::new(0);
+    let [first, second] = ["first", "second"].map(|name| Key::new("pair", &[name.as_bytes()]));
+    let number = |key: &Key| store.get(key).unwrap().map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap()));
+    std::thread::scope(|scope| {
+        for (one, other) in [(&first, &second), (&second, &first)] {
+            let (number, acknowledged) = (&number, &acknowledged);
+            scope.spawn(move || {
+                let mut last = 0;
+                while last < COMMITS {
+                    let durable = acknowledged.load(std::sync::atomic::Ordering::SeqCst);
+                    let (before, after) = (number(one), number(other));
+                    assert!(durable <= before && before <= after && last <= before, "{last} {durable} {before} {after}");
+                    last = after;
+                }
+            });
+        }
+        for commit in 1..=COMMITS {
+            let value = commit.to_be_bytes();
+            store.commit(Batch::new().put(first.clone(), value.as_slice()).put(second.clone(), value.as_slice())).unwrap();
+            acknowledged.store(commit, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
+}

@@ -100,7 +100,7 @@ pub trait Store: Send + Sync {
 
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError>;
 
-    /// As `commit`, for who does not wait: `done` hears what it came to, on a thread that all who commit wait for. So it is brief and never
+    /// As `commit`, for who does not wait but for a place in the queue: `done` hears what it came to, on a thread that all who commit wait for. So it is brief and never
     /// panics. It is dropped unheard where nobody knows what was written, since the committer died in the middle: that is `Poisoned`.
     fn commit_then(&self, batch: Batch, done: Done) {
         done(self.commit(batch));

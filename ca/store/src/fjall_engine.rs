@@ -54,8 +54,8 @@ pub(crate) fn make(directory: &Path) -> Result<impl Engine, StoreError> {
 
 /// Threads that write tables and join them. One alone writes nothing from memory while it joins tables, and one that waits for room in its
 /// own queue of orders waits for ever. Of several, the first never joins: fjall 3.1 hands an order to join back to the queue again and
-/// again, as fast as it can, until another thread takes it. So there are two more, one of which is nearly always free to take it and find
-/// that nothing is left to be done: of two threads in all, the first took a whole core for as long as the second joined tables.
+/// again, as fast as it can, until another thread takes it. Of two that lasts as long as the other joins tables, and takes a whole core; of
+/// four, one of three others is nearly always free to take the order, and finds that nothing is left to be done.
 const WORKERS: usize = 4;
 
 fn open(directory: &Path, memtable: u64) -> Result<Fjall, StoreError> {

@@ -15,8 +15,8 @@ use crate::record::folder::Folder;
 
 /// Commits one watcher may be behind before it is let go.
 const QUEUE: usize = 1_024;
-/// Commits that wait for one before them.
-const MAX_EARLY: usize = 1_024;
+/// Commits that wait for one before them: more than there are connections that wait for a commit.
+const MAX_EARLY: usize = 8_192;
 const SHARDS: usize = 16;
 
 /// What one commit did to the folders of one mailbox, at this step of its MODSEQ counter. Every step the store gives is told,
@@ -37,6 +37,8 @@ struct Watcher {
 struct Topic {
     /// The step to be told next.
     next: u64,
+    /// The last step that somebody saw in the store.
+    asked: u64,
     /// Told before their turn: commits end in one order and are heard of in another.
     early: BTreeMap<u64, Vec<(u64, Change)>>,
     watchers: Vec<Watcher>,
@@ -54,6 +56,8 @@ struct Shard {
 #[derive(Default)]
 pub(super) struct Broadcast {
     shards: [Mutex<Shard>; SHARDS],
+    /// How often names of folders came to be others' or nobody's, in any mailbox: a mailbox that nobody is at remembers nothing.
+    renamings: AtomicU64,
     /// Counts the uses of views: the one used longest ago goes first.
     uses: AtomicU64,
     /// What views were added since they were weighed.
@@ -108,7 +112,9 @@ pub(super) struct Renaming<'b> {
 
 impl Drop for Renaming<'_> {
     fn drop(&mut self) {
-        if let Some(topic) = self.broadcast.shard(self.mailbox).topics.get_mut(self.mailbox) {
+        let mut shard = self.broadcast.shard(self.mailbox);
+        self.broadcast.renamings.fetch_add(1, Relaxed);
+        if let Some(topic) = shard.topics.get_mut(self.mailbox) {
             topic.views.renamed();
         }
     }
@@ -211,6 +217,7 @@ impl Broadcast {
     pub fn given(&self, mailbox: &str, folder: u64, committed: u64) -> Option<Kept> {
         let mut shard = self.shard(mailbox);
         let topic = shard.topics.get_mut(mailbox)?;
+        topic.asked = topic.asked.max(committed);
         let kept = topic.views.given(folder, self.uses.fetch_add(1, Relaxed))?;
         (topic.next > committed).then_some(kept)
     }
@@ -220,8 +227,8 @@ impl Broadcast {
     pub fn opened(self: &Arc<Self>, mailbox: &str, name: &str) -> Option<(Folder, Kept, Watch)> {
         let mut shard = self.try_shard(mailbox)?;
         let topic = shard.topics.get_mut(mailbox)?;
-        // What was told before its turn is committed, and in no view yet.
-        if !topic.early.is_empty() {
+        // What was told before its turn is committed, and in no view yet; nor is what somebody may have been answered of the store.
+        if !topic.early.is_empty() || topic.next <= topic.asked {
             return None;
         }
         let (folder, kept) = topic.views.by_name(name, self.uses.fetch_add(1, Relaxed))?;
@@ -230,14 +237,16 @@ impl Broadcast {
     }
 
     /// What `named` is told, asked before the name is read.
-    pub fn renamings(&self, mailbox: &str) -> u64 {
-        self.shard(mailbox).topics.get(mailbox).map_or(0, |topic| topic.views.renamings())
+    pub fn renamings(&self) -> u64 {
+        self.renamings.load(Relaxed)
     }
 
     /// A folder that is watched has this name, unless there were more renamings since.
     pub fn named(&self, mailbox: &str, name: &str, folder: Folder, renamings: u64) {
-        if let Some(topic) = self.shard(mailbox).topics.get_mut(mailbox) {
-            topic.views.name(name, folder, renamings);
+        let mut shard = self.shard(mailbox);
+        // Counted under the lock: what comes after this is told this name, too.
+        if let Some(topic) = shard.topics.get_mut(mailbox).filter(|_| self.renamings() == renamings) {
+            topic.views.name(name, folder);
         }
     }
 
@@ -326,7 +335,7 @@ impl Shard {
             Entry::Occupied(topic) => topic.into_mut(),
             Entry::Vacant(place) => {
                 let next = last_step()?.saturating_add(1);
-                place.insert(Topic { next, early: BTreeMap::new(), watchers: Vec::new(), views: Views::default() })
+                place.insert(Topic { next, asked: 0, early: BTreeMap::new(), watchers: Vec::new(), views: Views::default() })
             }
         })
     }

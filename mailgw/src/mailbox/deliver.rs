@@ -143,8 +143,14 @@ impl MessageStore {
         self.assemble(deliveries, &self.bodies(deliveries)?, with, now_unix_millis, Room::Promised)
     }
 
-    /// As `commit_assembled`, without a thread that waits. It is not given up while the process goes on: those who watch would not hear of it.
-    pub async fn committed(&self, Assembled { batch, steps, placed, marked }: Assembled) -> Result<Vec<Uid>, MailError> {
+    /// As `commit_assembled`, without a thread that waits. It goes on when who asked for it is gone: those who watch hear of it all the same.
+    pub async fn committed(self: &Arc<Self>, assembled: Assembled) -> Result<Vec<Uid>, MailError> {
+        let this = Arc::clone(self);
+        let done = tokio::spawn(async move { this.commit_and_tell(assembled).await });
+        done.await.unwrap_or_else(|error| Err(CommitError::Poisoned { reason: error.to_string() }.into()))
+    }
+
+    async fn commit_and_tell(&self, Assembled { batch, steps, placed, marked }: Assembled) -> Result<Vec<Uid>, MailError> {
         let untold = steps.untold(&self.broadcast);
         let (heard, outcome) = oneshot::channel();
         self.store.commit_then(batch, Box::new(move |outcome| drop(heard.send(outcome))));

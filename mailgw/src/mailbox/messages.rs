@@ -181,8 +181,8 @@ impl MessageStore {
     /// A folder as it is, and what is committed to it from then on, with no gap between. A change may be in both.
     pub fn open(&self, mailbox: &str, name: &str) -> Result<(View, Watch), MailError> {
         for _ in 0..ATTEMPTS {
+            let renamings = self.broadcast.renamings();
             let watch = self.watch(mailbox, &self.folder(mailbox, name)?)?;
-            let renamings = self.broadcast.renamings(mailbox);
             let view = self.view(mailbox, name)?;
             // Another folder may have come to bear the name in between.
             if watch.is_of(&view.folder) {

@@ -67,8 +67,6 @@ pub(super) struct Views {
     kept: BTreeMap<u64, Slot>,
     /// Of those that are there, the ones that were opened by their names.
     named: BTreeMap<String, Folder>,
-    /// How often names came to be others' or nobody's.
-    renamings: u64,
 }
 
 impl Views {
@@ -76,18 +74,13 @@ impl Views {
         self.kept.is_empty()
     }
 
-    pub fn renamings(&self) -> u64 {
-        self.renamings
-    }
-
     pub fn renamed(&mut self) {
-        self.renamings += 1;
         self.named.clear();
     }
 
-    /// A name as it was read of the store while there had been so many renamings.
-    pub fn name(&mut self, name: &str, folder: Folder, renamings: u64) {
-        if renamings == self.renamings && matches!(self.kept.get(&folder.id), Some(Slot::There(..))) {
+    /// A name as it is in the store.
+    pub fn name(&mut self, name: &str, folder: Folder) {
+        if matches!(self.kept.get(&folder.id), Some(Slot::There(..))) {
             self.named.insert(name.to_owned(), folder);
         }
     }

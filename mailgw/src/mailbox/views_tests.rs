@@ -145,10 +145,18 @@ fn a_kept_folder_is_opened_by_the_name_it_has_now_and_followed_from_there() {
 fn a_name_read_at_the_moment_of_a_renaming_is_not_kept() {
     let (_, mail) = town();
     let (view, _watch) = mail.open(BOX, "Trash").unwrap();
-    let renamings = mail.broadcast.renamings(BOX);
+    let renamings = mail.broadcast.renamings();
     mail.rename_folder(BOX, "Trash", "Old").unwrap();
     mail.broadcast.named(BOX, "Trash", view.folder, renamings);
     assert!(mail.open_kept(BOX, "Trash").is_none());
+    // Nor is that of a folder that is deleted, of a mailbox that nobody is at any more.
+    let (view, watch) = mail.open(BOX, "Old").unwrap();
+    drop(watch);
+    let renamings = mail.broadcast.renamings();
+    mail.delete_folder(BOX, "Old", 1).unwrap();
+    mail.kept(BOX, &view.folder).unwrap();
+    mail.broadcast.named(BOX, "Old", view.folder, renamings);
+    assert!(mail.open_kept(BOX, "Old").is_none());
 }
 
 #[test]

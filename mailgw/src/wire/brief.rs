@@ -1,8 +1,9 @@
 //! Work that blocks, done where it is asked for: this thread does it. To change threads and back takes longer than a few reads of the store
 //! do, and whoever asked waits for it.
 //!
-//! What blocks for a moment is done by a thread that serves others, too, while another such thread is free: whatever comes meanwhile is
-//! served by that one. The last one first hands over to a thread more, and so does what waits for a commit, however many are free.
+//! Who does it first hands over to another thread, which serves the others meanwhile. What takes but a moment, whatever it is given, is done
+//! without that, as long as one more thread serves: for so long perhaps nobody looks at the sockets and the clock, since a thread that is
+//! free may sleep through it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,12 +13,14 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use tokio::task::{block_in_place, spawn_blocking};
 
-/// So many wait for commits at one time. The runtime has 512 threads to hand over to: for all else enough are left.
-const MOST_WAIT: usize = 256;
+/// So many wait for commits at one time, and so many for other hosts: each takes one of the runtime's 512 threads.
+const MOST_WAIT: usize = 192;
+const MOST_ASK: usize = 64;
 
-/// Threads that serve and do brief work now.
+/// Threads that serve and are busy for a moment now.
 static BUSY: AtomicUsize = AtomicUsize::new(0);
 static WAITS: Semaphore = Semaphore::const_new(MOST_WAIT);
+static ASKS: Semaphore = Semaphore::const_new(MOST_ASK);
 
 /// It fell over; whoever asked says what was left undone.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,31 +43,35 @@ impl Drop for Busy {
     }
 }
 
-/// Not for what waits for a commit.
-pub(super) async fn brief<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
+/// For what a few reads of the store and some hundred kilobytes bound, and for nothing that waits for a commit.
+pub(super) async fn momentary<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
     let handle = Handle::current();
-    match handle.runtime_flavor() {
-        RuntimeFlavor::MultiThread => match Busy::one(&handle) {
-            Some(_busy) => caught(work),
-            None => block_in_place(|| caught(work)),
-        },
-        // No other thread serves there.
-        _ => elsewhere(work).await,
+    match (handle.runtime_flavor(), Busy::one(&handle)) {
+        (RuntimeFlavor::MultiThread, Some(_busy)) => caught(work),
+        _ => brief(work).await,
     }
 }
 
-/// The same for what waits for a commit, too.
+/// Not for what waits for a commit: many of these at once would leave no thread to take over.
+pub(super) async fn brief<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => block_in_place(|| caught(work)),
+        // No other thread serves there.
+        _ => spawn_blocking(|| caught(work)).await.unwrap_or_else(|error| Err(Panicked(error.to_string()))),
+    }
+}
+
+/// For what waits for a commit.
 pub(super) async fn waiting<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
     // The semaphore is never closed.
     let _one = WAITS.acquire().await;
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => block_in_place(|| caught(work)),
-        _ => elsewhere(work).await,
-    }
+    brief(work).await
 }
 
-async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
-    spawn_blocking(|| caught(work)).await.unwrap_or_else(|error| Err(Panicked(error.to_string())))
+/// For what may wait for another host, too: whoever waits for commits alone does not wait for it.
+pub(super) async fn asking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
+    let _one = ASKS.acquire().await;
+    brief(work).await
 }
 
 /// What it worked on is dropped with it.
@@ -81,6 +88,7 @@ fn words(panic: &(dyn Any + Send)) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use std::sync::{Arc, Mutex, mpsc};
+    use std::time::Duration;
 
     use super::*;
 
@@ -92,18 +100,33 @@ mod tests {
         let other = tokio::spawn(async move { said.send(9) });
         assert_eq!(brief(move || heard.recv()).await, Ok(Ok(9)));
         other.await.unwrap().unwrap();
-        assert_eq!(waiting(|| 7).await, Ok(7));
+        assert_eq!((waiting(|| 7).await, asking(|| 8).await, momentary(|| 9).await), (Ok(7), Ok(8), Ok(9)));
         assert_eq!(waiting(|| -> u8 { panic!("as it may") }).await, Err(Panicked("as it may".to_owned())));
     }
 
-    /// However many block at once, somebody serves.
+    /// Whom a timer or a socket woke leaves somebody who looks at them, though the others sleep.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn whoever_was_woken_leaves_somebody_at_the_clock() {
+        let (ends, heard) = mpsc::channel();
+        let one = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            brief(move || heard.recv_timeout(Duration::from_secs(5)).is_ok()).await
+        });
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let _ = ends.send(());
+        });
+        assert_eq!(one.await.unwrap(), Ok(true));
+    }
+
+    /// However many are busy at once, somebody serves.
     #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
     async fn one_thread_serves_on() {
         let (ends, heard) = mpsc::channel::<()>();
         let heard = Arc::new(Mutex::new(heard));
-        let blocked: Vec<_> = (0..9).map(|_| Arc::clone(&heard)).map(|heard| tokio::spawn(brief(move || heard.lock().unwrap().recv().is_ok()))).collect();
+        let blocked: Vec<_> = (0..9).map(|_| Arc::clone(&heard)).map(|heard| tokio::spawn(momentary(move || heard.lock().unwrap().recv().is_ok()))).collect();
         for _ in 0..9 {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
             ends.send(()).unwrap();
         }
         for one in blocked {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mailgw::bureau::senders;
 use mailgw::bureau::trust::TrustError;
-use mailgw::flow::accept::{Origin, Reception, Recipients, register_verdicts};
+use mailgw::flow::accept::{Origin, Prepared, Reception, Recipients, register_verdicts};
 use mailgw::flow::callers::Callers;
 use mailgw::flow::verified::{NotVerified, Senders, Unfit};
 use pki::path::PathError;
@@ -149,19 +149,32 @@ fn marked_is_whom_the_bureau_wrote_to_and_what_it_pushed() {
         senders: Some(senders_of(&city, &gateway)),
         notifications: Some(Arc::clone(&gateway.notifications)),
     };
+    // As at the door: whether it took the way of what is proved.
     let arrives = |mail: &str, recipients: &[String]| {
         let block = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let examined = block.block_on(reception.examine(Origin::Host("192.0.2.1".parse().unwrap()), envelope(recipients), Arc::new(mail.as_bytes().to_vec()), NOW));
-        assert!(matches!(reception.accept(examined.ok().unwrap(), NOW), Answer::Durable { .. }));
+        let answer = block.block_on(async {
+            let examined = reception.examine(Origin::Host("192.0.2.1".parse().unwrap()), envelope(recipients), Arc::new(mail.as_bytes().to_vec()), NOW).await;
+            match reception.prepare(examined.ok().unwrap(), NOW) {
+                Prepared::Ready(ready) => reception.record(ready).await,
+                Prepared::Slowly(examined) => Err(examined),
+                Prepared::Answered(answer) => Ok(answer),
+            }
+        });
+        let slowly = answer.is_err();
+        let answer = answer.unwrap_or_else(|examined| reception.accept(examined, NOW));
+        assert!(matches!(answer, Answer::Durable { .. }), "{answer:?}");
+        slowly
     };
     let [one, two] = [mailbox(&gateway, 0), mailbox(&gateway, 1)];
     let [to_one, to_two] = [&one, &two].map(|number| format!("{number}@{DOMAIN}"));
     let good = Writer::new(&city, &mail_keys(&city), 60, EMAIL, "3.1", FROM);
     let mail = good.mail(FROM, &to_one, "Dear owner", NOW);
     // The same mail to both: whom it was not written to gets it unmarked, as one who was sent somebody else's.
-    arrives(&mail, &[to_one.clone(), to_two.clone()]);
-    // A forged mark on an unsigned mail.
-    arrives(&format!("Suiyin-Verified: {FUND}; at=1; code=00\r\nFrom: {FROM}\r\n\r\nsend money\r\n"), &[to_one.clone()]);
+    assert!(arrives(&mail, &[to_one.clone(), to_two.clone()]));
+    // A forged mark on an unsigned mail, and on one of somebody of whom the register knows nothing, with a verdict in our name.
+    assert!(arrives(&format!("Suiyin-Verified: {FUND}; at=1; code=00\r\nFrom: {FROM}\r\n\r\nsend money\r\n"), &[to_one.clone()]));
+    let stranger = format!("Suiyin-Verified: {FUND}; at=1; code=00\r\nAuthentication-Results: {HOST}; dkim=pass\r\nFrom: x@example.org\r\n\r\nand more\r\n");
+    assert!(!arrives(&stranger, &[to_one.clone()]));
     let read = |mailbox: &str| {
         let view = gateway.messages.view(mailbox, "INBOX").unwrap();
         let one = |message: &protocol::imap::exchange::MessageInfo| {
@@ -171,8 +184,19 @@ fn marked_is_whom_the_bureau_wrote_to_and_what_it_pushed() {
         view.messages.iter().map(one).collect::<Vec<_>>()
     };
     let (ones, twos) = (read(&one), read(&two));
+    // What a mail rests on may be another when it is recorded: it is decided anew, and comes once.
+    let block = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let late = block.block_on(async {
+        let examined = reception.examine(Origin::Host("192.0.2.1".parse().unwrap()), envelope(&[to_two.clone()]), Arc::new(b"From: x@example.org\r\n\r\nlate\r\n".to_vec()), NOW).await;
+        let Prepared::Ready(ready) = reception.prepare(examined.ok().unwrap(), NOW) else { panic!("it takes no longer than others") };
+        gateway.messages.rename_folder(&two, "INBOX", "Before").unwrap();
+        reception.record(ready).await
+    });
+    assert!(matches!(reception.accept(late.unwrap_err(), NOW), Answer::Durable { .. }));
+    assert!(read(&two).iter().map(|(_, text)| text.ends_with("late\r\n")).eq([true]));
     assert!(ones[0].0 && ones[0].1.starts_with(&format!("Suiyin-Verified: {FUND}; at=")) && ones[0].1.ends_with(&mail));
     assert!(!ones[1].0 && !ones[1].1.contains("Suiyin-Verified") && ones[1].1.ends_with("send money\r\n"));
+    assert!(!ones[2].0 && !ones[2].1.contains("Suiyin-Verified") && !ones[2].1.contains("dkim=pass") && ones[2].1.ends_with("and more\r\n"));
     assert!(!twos[0].0 && !twos[0].1.contains("Suiyin-Verified") && twos[0].1.ends_with(&mail));
     let verified: Vec<_> = events(&*gateway.store).into_iter().filter_map(|event| if let Event::MessageVerified(verified) = event { Some((verified.mailbox, verified.bureau)) } else { None }).collect();
     assert_eq!(verified, [(one.clone(), FUND.to_owned())]);

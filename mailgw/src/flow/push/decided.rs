@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use policies::mailbox::MailboxNumber;
 use store::Expectation;
 
 use super::correction::Corrected;
@@ -80,9 +79,10 @@ impl AsRef<Letter> for Sealed {
 }
 
 impl Decided<Letter> {
-    /// The mailboxes that it delivers to.
-    pub fn mailboxes(&self) -> HashSet<MailboxNumber> {
-        self.letters.iter().map(|letter| letter.account.number).collect()
+    /// The mailboxes that it delivers to, or may when it is decided anew.
+    pub fn mailboxes(&self) -> HashSet<String> {
+        let told = self.told.iter().filter_map(|told| told.mailbox.clone());
+        self.letters.iter().map(|letter| letter.account.mailbox()).chain(told).collect()
     }
 
     /// The statements that it delivers, supersedes or withdraws.

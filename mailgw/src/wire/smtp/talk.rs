@@ -19,7 +19,7 @@ use super::{Desk, Door, Limits, Metrics, PIECE, Server};
 use crate::flow::accept::{Examined, Origin, Prepared, Reception};
 use crate::flow::submit::Submission;
 use crate::wire::accounts::{Entered, Scope, Standing, Visit};
-use crate::wire::brief::{Panicked, brief, waiting};
+use crate::wire::brief::{Panicked, asking, momentary, waiting};
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
@@ -224,7 +224,7 @@ impl Talk<'_> {
     }
 
     async fn recipient(&self, find: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-        let answer = brief(find).await.unwrap_or_else(|error| {
+        let answer = momentary(find).await.unwrap_or_else(|error| {
             tracing::error!(%error, "a recipient was not looked for");
             Answer::Failed
         });
@@ -235,15 +235,16 @@ impl Talk<'_> {
     /// A message put together, recorded and answered, by no thread that waits for its commit. `bytes`: the memory it takes.
     async fn taken(&self, bytes: usize, reception: Arc<Reception>, examined: Examined, now: OffsetDateTime) -> Answer {
         let (began, _lent) = (Instant::now(), self.lend(bytes).await);
-        let (desk, slow) = (Arc::clone(&reception), move |examined| blocking(move || reception.accept(examined, now)));
+        // Lists of revoked certificates may be fetched.
+        let (desk, slow) = (Arc::clone(&reception), move |examined| asking(move || reception.accept(examined, now)));
         let prepare = { let desk = Arc::clone(&desk); move || desk.prepare(examined, now) };
-        let prepared = if bytes <= BRIEF { brief(prepare).await } else { waiting(prepare).await };
+        let prepared = if bytes <= BRIEF { momentary(prepare).await } else { waiting(prepare).await };
         let answer = match prepared {
             Ok(Prepared::Ready(ready)) => match desk.record(ready).await {
                 Ok(answer) => answer,
-                Err(examined) => slow(examined).await,
+                Err(examined) => slow(examined).await.unwrap_or_else(|error| abnormal(&error)),
             },
-            Ok(Prepared::Slowly(examined)) => slow(examined).await,
+            Ok(Prepared::Slowly(examined)) => slow(examined).await.unwrap_or_else(|error| abnormal(&error)),
             Ok(Prepared::Answered(answer)) => answer,
             Err(error) => abnormal(&error),
         };
