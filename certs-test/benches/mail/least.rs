@@ -1,11 +1,12 @@
-//! The least that a server of LMTP can do for a message on this machine: it reads it, digests, compresses and seals it, and has it durable
-//! with its records in the store before it answers. It looks up nobody, judges nothing, adds no field and tells no session. What it comes
-//! to beside the others is a bound for every server that stands on that store.
+//! About the least that a server of LMTP can do for a message on this machine: it reads it, digests, compresses and seals it, and has it
+//! durable with its records in the store before it answers. It looks up nobody, judges nothing, adds no field and tells no session. What it
+//! comes to beside the others is about what a server that stands on that store can come to.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
@@ -14,6 +15,8 @@ use store::{Batch, Key, Store};
 use super::measure::Trees;
 
 const ARGUMENT: &str = "--least";
+/// What the gateway's own mail is compressed with.
+const DICTIONARY: &[u8] = include_bytes!("../../../mailgw/src/record/dictionary-1.zstd");
 /// Octets of a message's record and of its leaf of the log.
 const RECORD: usize = 100;
 const LEAF: usize = 200;
@@ -41,7 +44,7 @@ impl Drop for Least {
     }
 }
 
-/// Serves, where this program was started as that server.
+/// Serves until whoever started it is gone, where this program was started as that server.
 pub fn serve(arguments: &[String]) {
     let [argument, place] = arguments else { return };
     if argument != ARGUMENT {
@@ -51,6 +54,13 @@ pub fn serve(arguments: &[String]) {
     let store = store::open("fjall:store", Path::new(place)).unwrap();
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     println!("{}", listener.local_addr().unwrap().port());
+    let parent = std::os::unix::process::parent_id();
+    std::thread::spawn(move || {
+        while std::os::unix::process::parent_id() == parent {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        std::process::exit(0);
+    });
     std::thread::scope(|scope| {
         for (number, stream) in (0_u64..).zip(listener.incoming()) {
             let store = &*store;
@@ -64,7 +74,7 @@ fn session(store: &dyn Store, stream: TcpStream, mut number: u64) {
     stream.set_nodelay(true).unwrap();
     let mut answer = stream.try_clone().unwrap();
     let mut said = BufReader::with_capacity(64 << 10, stream);
-    let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
+    let mut compressor = zstd::bulk::Compressor::with_dictionary(1, DICTIONARY).unwrap();
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap());
     let (mut line, mut mailbox, mut message, mut answers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     answer.write_all(b"220 least\r\n").unwrap();
@@ -101,7 +111,9 @@ fn session(store: &dyn Store, stream: TcpStream, mut number: u64) {
         let mut batch = Batch::new().put(Key::numbered("body", &[], number), body);
         batch = batch.put(Key::numbered("message", &[&mailbox], number), vec![1; RECORD]);
         let name = String::from_utf8_lossy(&mailbox);
-        ["uid", "step"].iter().for_each(|counter| drop(batch.next(&format!("{counter}/{name}"))));
+        for counter in ["uid", "step"] {
+            batch.next(&format!("{counter}/{name}"));
+        }
         batch.add(&format!("bytes/{name}"), message.len() as i64);
         batch.add(&format!("messages/{name}"), 1);
         batch.append("log", vec![1; LEAF]);
