@@ -1,4 +1,4 @@
-//! What a statement costs before it is sealed and stored, on one core: read and judged, rendered, its evidence, what is remembered of it.
+//! `scripts/bench`: what a statement costs before it is sealed and stored, on one core: read and judged, rendered, its evidence, what is remembered of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::hint::black_box;
@@ -60,7 +60,7 @@ fn measured(name: &str, kind: Kind, values: &[&str], months: i64) {
         values[0] = &ids[at];
         Row::parse(&header.record(&values).unwrap(), date!(2026 - 11 - 01)).unwrap()
     });
-    each("judged", ROWS, |at| parameters.judge(&rows[at], None).broken().count());
+    each("judged, beside no month before", ROWS, |at| parameters.judge(&rows[at], None).broken().count());
     let beside = Beside { correction: None, history: &history };
     let at_eight = datetime!(2026-11-01 08:00 +8);
     let boilerplate = Boilerplate::new(kind, rows[0].head().period, &sender, to.domain(), at_eight);

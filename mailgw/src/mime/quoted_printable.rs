@@ -92,7 +92,8 @@ impl<'a> Quoted<'a> {
     pub fn piece(&mut self, piece: Piece<'_>) {
         if piece.encoded.starts_with(b"\r\n") {
             self.keep_white_space();
-        } else if self.column + piece.first >= WIDTH {
+        } else if self.column > 0 && self.column + piece.first >= WIDTH {
+            // At the beginning of a line it fits: it was broken for one.
             self.soft_break();
         }
         self.out.extend_from_slice(piece.encoded);
@@ -238,6 +239,24 @@ mod tests {
     fn a_soft_break_makes_a_beginning() {
         let text = format!("{}.", "a".repeat(75));
         assert_eq!(encoded(&text), format!("{}=\r\n=2E\r\n", "a".repeat(75)));
+    }
+
+    #[test]
+    fn a_piece_that_fills_its_first_line_begins_where_a_line_does() {
+        let text = format!("{}b", "a".repeat(75));
+        let mut pieces = Pieces::default();
+        pieces.push(&text);
+        let written = |before: &str| {
+            let mut out = Vec::new();
+            let mut quoted = Quoted::new(&mut out);
+            quoted.text(before);
+            quoted.piece(pieces.get(0));
+            quoted.end();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(""), encoded(&text));
+        assert_eq!(written("x\n"), format!("x\r\n{}", encoded(&text)));
+        assert_eq!(written("x"), format!("x=\r\n{}", encoded(&text)));
     }
 
     fn fits(encoded: &str) -> Result<(), TestCaseError> {

@@ -25,8 +25,8 @@ pub(super) fn notes(sender: &Sender, statement: &str, file: &str, to: Option<&Ho
     let Sender { name, name_en, address, hotline, .. } = sender;
     let paper = to.map(|domain| Note {
         title: ("PDF 与已阅凭证", "PDF, and proof of reading"),
-        chinese: format!("从本邮箱回复到 {PDF_ADDRESS}@{domain} 可索取 PDF，回复到 {READ_ADDRESS}@{domain} 可留下已阅凭证。"),
-        english: format!("Reply from this mailbox to {PDF_ADDRESS}@{domain} for a PDF, or to {READ_ADDRESS}@{domain} to have it on record that you read this."),
+        chinese: format!("请回复本邮件，收件人改为 {PDF_ADDRESS}@{domain} 可索取 PDF，改为 {READ_ADDRESS}@{domain} 可留下已阅凭证。须从本邮箱发出。"),
+        english: format!("Reply to this mail, from this mailbox, with the recipient changed to {PDF_ADDRESS}@{domain} for a PDF, or to {READ_ADDRESS}@{domain} to have it on record that you read this."),
     });
     let always = [
         Note {
@@ -38,7 +38,7 @@ pub(super) fn notes(sender: &Sender, statement: &str, file: &str, to: Option<&Ho
         },
         Note {
             title: ("谨防假冒", "Beware of imitations"),
-            chinese: "我们不会用邮件索要密码、验证码或转账，邮件中也没有链接。".to_owned(),
+            chinese: "我们不会用邮件索要密码、验证码，也不会要求转账。邮件中没有链接。".to_owned(),
             english: "Nobody asks you by mail for a password, a code or a transfer. This mail contains no links.".to_owned(),
         },
         Note {
@@ -71,8 +71,8 @@ pub(super) fn html(notes: &[Note], out: &mut String) {
         push(out, &["<h2 style=\"font-size:16px;margin:24px 0 0\">", note.title.0, "\n<span lang=\"en\">", note.title.1, "</span></h2>\n"]);
         out.push_str("<p style=\"margin:4px 0\">");
         escape(&note.chinese, out);
-        out.push_str("<br>\n<small lang=\"en\">");
+        out.push_str("</p>\n<p lang=\"en\" style=\"margin:4px 0;font-size:14px\">");
         escape(&note.english, out);
-        out.push_str("</small></p>\n");
+        out.push_str("</p>\n");
     }
 }

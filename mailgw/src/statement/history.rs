@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use policies::statement::{Form, Money, Period};
 
-use super::html::{CAPTION, HEADING, push};
+use super::html::{self, CAPTION, HEADING, push};
 use super::sheet::{Pair, month, month_en, say};
 use crate::mime::quoted_printable::{Pieces, Quoted};
 
@@ -41,9 +41,9 @@ static DRAWN: LazyLock<Pieces> = LazyLock::new(|| {
             "<table width=\"100%\" cellpadding=\"2\"\nstyle=\"text-align:right;margin-top:18px\">\n", CAPTION, title, " <span lang=\"en\">", title_en,
             "</span></caption>\n<col width=\"25%\"><col width=\"40%\">\n",
         ],
-        &["<tr>", HEADING, " nowrap>\n"],
+        &["<tr>\n", HEADING, " nowrap=\"1\">\n"],
         &["</th>\n<td aria-hidden=\"true\">\n<div style=\"background:", BAR, ";height:10px;width:"],
-        &["%\"></div></td>\n<td nowrap>"],
+        &["%\"></div></td>\n", html::AMOUNT],
         &["</td></tr>\n"],
         &["</table>\n"],
     ] {

@@ -15,9 +15,13 @@ use crate::mime::quoted_printable::Quoted;
 
 const PAGE: &str = "max-width:34em;margin:0 auto;padding:16px;\nfont:16px/1.4 sans-serif;overflow-wrap:break-word";
 const CARD: &str = "background:#0b5345;color:#fff;border-radius:12px;\npadding:12px 10px";
-/// The heading of a row. Outside the card and the bars every table is [`TABLE`], with lines between its rows.
+/// The heading of a row. Outside the card and the bars every table is [`TABLE`], and its rows are [`LINED`].
 pub(super) const HEADING: &str = "<th scope=\"row\" align=\"left\" style=\"font-weight:400\"";
-pub(super) const TABLE: &str = "<table width=\"100%\" cellpadding=\"6\" rules=\"rows\"\nstyle=\"border-collapse:collapse;border-color:#8886;\ntext-align:right;margin-top:18px";
+pub(super) const TABLE: &str = "<table width=\"100%\" cellpadding=\"6\"\nstyle=\"border-collapse:collapse;\ntext-align:right;margin-top:18px";
+pub(super) const LINED: &str = "<tr style=\"border-top:1px solid #8886\">\n";
+/// An amount is never broken over two lines, and words are, anywhere; an attribute without a value is lost in web mail.
+pub(super) const AMOUNT: &str = "<td nowrap=\"1\">";
+pub(super) const WORDS: &str = "<td style=\"word-break:break-word\">";
 pub(super) const CAPTION: &str = "<caption style=\"text-align:left;font-weight:bold;padding:6px\">\n";
 
 pub(super) fn draft(plan: Plan, sender: &Sender, notes: &[Note]) -> Draft {
@@ -61,7 +65,7 @@ pub(super) fn value(slot: Slot, sheet: &Sheet, correction: Option<&Correction<'_
         Slot::Changed => {
             if let Some(([chinese, english], amount)) = sheet.history.as_ref().and_then(|history| history.changed()) {
                 let mut text = String::with_capacity(256);
-                push(&mut text, &["<tr>", HEADING, ">\n", &chinese, "<br>\n<small lang=\"en\">", &english, "</small></th>\n<td nowrap>", &amount, "</td></tr>\n"]);
+                push(&mut text, &["<tr>", HEADING, ">\n", &chinese, "<br>\n<small lang=\"en\">", &english, "</small></th>\n", AMOUNT, &amount, "</td></tr>\n"]);
                 out.text(&text);
             }
         }
@@ -140,25 +144,26 @@ fn card<'a>(mut answer: impl Iterator<Item = (usize, &'a Column)>, draft: &mut D
     // Colours go into no table where a page is read as those of old.
     draft.push(&["<table width=\"100%\" cellpadding=\"4\"\nstyle=\"color:#fff;text-align:right\">\n<caption style=\"text-align:left;font-weight:bold;padding:4px\">\n本月概要 <span lang=\"en\">In short</span></caption>\n<col width=\"60%\">\n"]);
     draft.slot(Slot::Changed);
-    answer.for_each(|column| row(column, draft));
+    answer.for_each(|column| row("<tr>", column, draft));
     draft.push(&["</table>\n</div>\n"]);
 }
 
 fn table((title, title_en): Pair, columns: &[(usize, &Column)], draft: &mut Draft) {
-    // An amount is never broken over two lines; the name of an employer may be, anywhere, and has the more room.
+    // The name of an employer has more room than an amount.
     let holds_words = columns.iter().any(|(_, column)| column.form == Form::Text);
-    let (breaks, width) = if holds_words { (";\nword-break:break-word", "40%") } else { ("", "60%") };
-    draft.push(&[TABLE, breaks, "\">\n", CAPTION, title, " <span lang=\"en\">", title_en, "</span></caption>\n<col width=\"", width, "\">\n"]);
-    columns.iter().for_each(|column| row(*column, draft));
+    let width = if holds_words { "40%" } else { "60%" };
+    draft.push(&[TABLE, "\">\n", CAPTION, title, " <span lang=\"en\">", title_en, "</span></caption>\n<col width=\"", width, "\">\n"]);
+    columns.iter().for_each(|column| row(LINED, *column, draft));
     draft.push(&["</table>\n"]);
 }
 
-fn row((at, column): (usize, &Column), draft: &mut Draft) {
+fn row(open: &str, (at, column): (usize, &Column), draft: &mut Draft) {
     let cell = match column.form {
-        Form::Amount | Form::Rate | Form::Count | Form::Number => "<td nowrap>",
-        Form::Month | Form::Date | Form::Code | Form::Text => "<td>",
+        Form::Amount | Form::Rate | Form::Count | Form::Number => AMOUNT,
+        Form::Month | Form::Date => "<td>",
+        Form::Code | Form::Text => WORDS,
     };
-    draft.push(&["<tr>", HEADING, ">\n", column.zh, "<br>\n<small lang=\"en\">", column.en, "</small></th>\n", cell]);
+    draft.push(&[open, HEADING, ">\n", column.zh, "<br>\n<small lang=\"en\">", column.en, "</small></th>\n", cell]);
     draft.slot(Slot::Figure(at));
     if column.form == Form::Code {
         draft.slot(Slot::Meaning(at));

@@ -6,7 +6,7 @@ use policies::statement::{Form, Period};
 
 use super::advice::{self, Note};
 use super::correction::{self, Correction};
-use super::html::{HEADING, TABLE, escape, from, meant, push, wrapped};
+use super::html::{AMOUNT, HEADING, LINED, TABLE, WORDS, escape, from, meant, push, wrapped};
 use super::json::string;
 use super::sender::Sender;
 use super::sheet::{month, month_en, say};
@@ -99,7 +99,7 @@ impl Page<'_> {
                     out.push_str("</bdi></p>\n");
                 }
             }
-            push(out, &[TABLE, ";\nword-break:break-word\">\n<col width=\"40%\">\n"]);
+            push(out, &[TABLE, "\">\n<col width=\"40%\">\n"]);
             self.letter.figures.iter().for_each(|figure| row(figure, out));
             out.push_str("</table>\n");
             advice::html(&self.notes(sender), out);
@@ -135,8 +135,8 @@ fn number(text: &str) -> String {
 }
 
 fn row(figure: &LetterFigure, out: &mut String) {
-    let cell = if matches!(figure.form, Form::Text | Form::Code) { "<td>" } else { "<td nowrap>" };
-    push(out, &["<tr>", HEADING, ">\n"]);
+    let cell = if matches!(figure.form, Form::Text | Form::Code) { WORDS } else { AMOUNT };
+    push(out, &[LINED, HEADING, ">\n"]);
     escape(&figure.chinese, out);
     out.push_str("<br>\n<small lang=\"en\">");
     escape(&figure.english, out);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use mail_parser::{MessageParser, MimeHeaders, PartType};
-use policies::statement::Kind;
+use policies::statement::{Kind, Reason, StatementId};
 use proptest::prelude::*;
 use time::macros::datetime;
 
@@ -146,6 +146,38 @@ fn html_fetches_nothing_and_runs_nothing() {
             assert!(!html.contains(forbidden), "{forbidden}");
         }
         assert!(html.contains("<html lang=\"zh-CN\">") && html.contains("<th scope=\"row\""));
+    }
+}
+
+/// Web mail takes away the attributes that its sanitiser does not know, Roundcube those without a value too. Of the page it shows what the
+/// body holds.
+#[test]
+fn html_looks_the_same_after_a_sanitiser() {
+    // On both lists: Roundcube's (rcube_washtml) and DOMPurify's.
+    const PASSED: [&str; 6] = ["align", "cellpadding", "lang", "nowrap", "style", "width"];
+    // Roundcube takes these away: the page looks the same without them.
+    const SPOKEN: [&str; 3] = ["aria-hidden", "role", "scope"];
+    let history = [(Period::parse("202609").unwrap(), Money::from_fen(6_600_000).unwrap())];
+    let (corrects, reason) = (StatementId::parse("HF20261000000000").unwrap(), Reason { chinese: "甲".into(), english: "a".into() });
+    let correction = Correction { corrects: &corrects, reason: &reason };
+    for row in [housing_fund("张伟", "广州示范科技有限公司"), pension("张伟", "广州示范科技有限公司")] {
+        let beside = Beside { correction: Some(&correction), history: &history };
+        let Read { html, .. } = read(&message(&entity(&row, &sender(row.kind()), &recipient(), AT, &beside), b""));
+        let body = html.split_once("<body").unwrap().1.split_once('>').unwrap().1;
+        let mut seen = std::collections::BTreeSet::new();
+        for tag in body.split('<').skip(1).filter_map(|piece| piece.split_once('>')).map(|(tag, _)| tag) {
+            let (_, mut rest) = tag.split_once([' ', '\n']).unwrap_or((tag, ""));
+            while !rest.is_empty() {
+                let (name, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("<{tag}> has an attribute without a value"));
+                let (value, after) = after.split_once('"').unwrap();
+                assert!(PASSED.contains(&name) || SPOKEN.contains(&name), "<{tag}>: web mail takes {name}");
+                assert!(!value.is_empty(), "<{tag}>: {name} is empty");
+                seen.insert(name.to_owned());
+                rest = after.trim_start();
+            }
+        }
+        assert!(PASSED.iter().all(|name| seen.contains(*name)), "{seen:?}");
+        assert!(html.contains("<tr style=\"border-top:"), "rows have lines between them");
     }
 }
 
