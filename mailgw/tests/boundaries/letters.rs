@@ -142,7 +142,7 @@ fn a_kind_made_up_in_a_policy_directory_is_delivered_by_its_own_rules() {
     let (text, html) = (parsed.body_text(0).unwrap(), parsed.body_html(0).unwrap());
     assert_eq!(parsed.subject().unwrap(), "泊位许可通知 2026年10月 / Parking permit 2026-10");
     assert!(text.contains("您的泊位许可 P-a 有效期至 2027年3月31日，费用 120.00 元，状态有效。"), "{text}");
-    assert!(text.contains("Your permit P-a is valid until 2027-03-31; fee CNY 120.00; it is valid.") && html.contains("120.00 元"), "{text}");
+    assert!(text.contains("Your permit P-a is valid until 2027-03-31; fee CNY 120.00; it is valid.") && html.contains("<td nowrap=\"1\"><bdi>120.00 元</bdi></td>"), "{text}{html}");
     let json: serde_json::Value = serde_json::from_slice(parsed.attachments().next().unwrap().contents()).unwrap();
     assert_eq!(json, json!({ "kind": "parking-permit", "stmt_id": "a", "period": "202610", "permit": "P-a", "until": "2027-03-31", "fee": "120.00", "state": "1" }));
     // The share is of the month, not of the batch; what is taken back holds from the next row on.
