@@ -69,8 +69,9 @@ pub(super) fn reserve_of_seal(store: &dyn Store, directory: &Directory, seal: &C
 }
 
 /// 1 an address of another domain is judged by its certificate alone · 2 what stands before the @ is nobody else's mailbox, and no
-/// number but the bureau's own · 3 no other bureau has the name, and none is taken that is kept for the operator · 4 no mailbox of
-/// anybody else has a name that reads like it.
+/// number but the bureau's own · 3 no other bureau has the name, and none is taken that is kept for the operator · 4 where the
+/// bureau has it anew, no mailbox of anybody else has a name that reads like it: a bureau that was registered beside one of before renews
+/// its certificate all the same, and nobody is given such a name since.
 pub(super) fn reserve(store: &dyn Store, directory: &Directory, text: &str, credit_code: &str) -> Result<Option<Reserved>, BureauError> {
     // 1
     if !text.rsplit_once('@').is_some_and(|(_, host)| host.eq_ignore_ascii_case(directory.domain().as_str())) {
@@ -92,11 +93,15 @@ pub(super) fn reserve(store: &dyn Store, directory: &Directory, text: &str, cred
     if names.is_anothers(name, credit_code) || (found.is_none() && directory.policy().grant_alias(name.as_str()).is_err()) {
         return Err(anothers());
     }
+    let mut expected = vec![expected, directory.still_named(name)?];
     // 4
-    let (alike, unchanged) = directory.names_like(name)?;
-    if let Some((_, borne)) = alike.into_iter().find(|(account, _)| !is_own(account)) {
-        return Err(BureauError::AnothersMailbox { address: text.to_owned(), borne: Address::new(LocalPart::Alias(borne), directory.domain().clone()).to_string() });
+    if !names.is_of(name, credit_code) {
+        let (alike, unchanged) = directory.names_like(name)?;
+        if let Some((_, borne)) = alike.into_iter().find(|(account, _)| !is_own(account)) {
+            return Err(BureauError::AnothersMailbox { address: text.to_owned(), borne: Address::new(LocalPart::Alias(borne), directory.domain().clone()).to_string() });
+        }
+        expected.push(unchanged);
     }
     names.keep(name, credit_code);
-    Ok(Some(Reserved { expected: vec![expected, directory.still_named(name)?, unchanged], names }))
+    Ok(Some(Reserved { expected, names }))
 }

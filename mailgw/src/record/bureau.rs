@@ -102,6 +102,11 @@ impl SealNames {
         self.0.entry(Self::letters(name)).or_insert_with(|| credit_code.to_owned());
     }
 
+    /// Whether it was this organisation's before.
+    pub fn is_of(&self, name: &Alias, credit_code: &str) -> bool {
+        self.0.get(&Self::letters(name)).is_some_and(|owner| owner == credit_code)
+    }
+
     /// `g.jj` and `zfgjj1` speak for a bureau as well as `gjj` and `zfgjjl` themselves. Where two bureaus had such names before that was
     /// looked at, each has its own.
     pub fn is_anothers(&self, name: &Alias, credit_code: &str) -> bool {

@@ -75,6 +75,22 @@ fn a_name_that_reads_like_that_of_a_mailbox_is_no_bureaus() {
     own.register(&gateway, FUND, "12329").unwrap();
 }
 
+/// Both were there before that was looked at: the bureau renews its certificate all the same, and nobody is given a third.
+#[test]
+fn a_bureau_beside_such_a_mailbox_of_before_is_registered_anew() {
+    let city = City::found();
+    let key = mailgw::record::bureau::Bureau::key(FUND);
+    let of_before = city.store.get(&key).unwrap().unwrap();
+    without_bureaus(&city);
+    let gateway = city.gateway(Arc::clone(&city.store));
+    open(&gateway, OTHER, "g.jj").unwrap();
+    city.store.commit(store::Batch::new().put(key, of_before)).unwrap();
+    for _ in 0..2 {
+        city.register(&gateway, FUND, "12329").unwrap();
+    }
+    assert!(matches!(open(&gateway, "92440101MAT0000A11", "gj-j"), Err(DirectoryError::AliasSealed { .. })));
+}
+
 /// The mailbox is opened between the look at the names and the commit that registers: the name alone would not tell.
 #[test]
 fn a_mailbox_that_gets_such_a_name_at_the_same_moment_is_seen() {
