@@ -82,8 +82,8 @@ pub struct SealingBureau {
     pub seal: Chain,
 }
 
-/// The names in this gateway's domain that bureaus seal under or did once, each with the credit code of whose it is: statements
-/// came from there, so nobody else is given one.
+/// Names in this gateway's domain, each with the credit code of the bureau whose it is. As stored: those that bureaus seal under or did
+/// once, for statements came from there, so nobody else is given one. Those they send under are added from their register as it is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SealNames(BTreeMap<String, String>);

@@ -1,4 +1,4 @@
-//! The name a bureau seals under is its own: whichever is first, its registration or a mailbox, nobody else has it.
+//! The name a bureau seals or sends under is its own: whichever is first, its registration or a mailbox, nobody else has it.
 
 use mailgw::bureau::{BureauError, senders};
 use mailgw::directory::{Account, Applicant, DirectoryError, NewPassword, RowState, Words};
@@ -128,6 +128,39 @@ fn an_address_of_this_domain_that_a_bureau_sends_as_is_nobody_elses() {
     city.store.commit(store::Batch::new().put(SealNames::key(), names)).unwrap();
     assert!(matches!(open(&gateway, third, "reminders"), Err(DirectoryError::AliasSealed { .. })));
     open(&gateway, BUREAU, "reminders").unwrap();
+}
+
+/// Allowed for the wrong bureau by mistake: once it is withdrawn the right one has it, or whoever opens a mailbox under it.
+#[test]
+fn a_sender_that_is_withdrawn_leaves_its_name_free() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let [letters, notes] = ["letters", "notes"].map(|local| format!("{local}@{}", gateway.directory.domain()));
+    let allow = |bureau: &str, address: &str| senders::allow(&*gateway.store, &gateway.directory, bureau, address, NOW);
+    allow(INSURANCE, &letters).unwrap();
+    assert!(matches!(allow(FUND, &letters), Err(BureauError::AddressTaken { .. })));
+    senders::withdraw(&*gateway.store, INSURANCE, &letters, NOW).unwrap();
+    allow(FUND, &letters).unwrap();
+    allow(FUND, &notes).unwrap();
+    assert!(matches!(open(&gateway, OTHER, "notes"), Err(DirectoryError::AliasSealed { .. })));
+    senders::withdraw(&*gateway.store, FUND, &notes, NOW).unwrap();
+    open(&gateway, OTHER, "notes").unwrap();
+    // What it seals under stays its own, also where it sent under it.
+    let sealed = format!("gjj@{}", gateway.directory.domain());
+    allow(FUND, &sealed).unwrap();
+    senders::withdraw(&*gateway.store, FUND, &sealed, NOW).unwrap();
+    assert!(matches!(open(&gateway, "92440101MAT0000A11", "gjj"), Err(DirectoryError::AliasSealed { .. })));
+}
+
+/// An address is allowed between the look at the names and the commit that opens.
+#[test]
+fn a_sender_that_is_allowed_at_the_same_moment_is_seen() {
+    let city = City::found();
+    let allowing = city.gateway(Arc::clone(&city.store));
+    let address = format!("letters@{}", allowing.directory.domain());
+    let racing = store::Between::before_commit(Arc::clone(&city.store), 0, move || drop(senders::allow(&*allowing.store, &allowing.directory, FUND, &address, NOW).unwrap()));
+    let gateway = city.gateway(Arc::new(racing));
+    assert!(matches!(open(&gateway, OTHER, "let-ters"), Err(DirectoryError::AliasSealed { .. })));
 }
 
 /// Bureaus that were registered before names were kept have them all the same, and so does whoever comes at the same moment.
