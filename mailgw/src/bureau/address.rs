@@ -88,7 +88,7 @@ pub(super) fn reserve_of_seal(store: &dyn Store, directory: &Directory, seal: &C
 /// 1 an address of another domain is judged by its certificate alone · 2 what stands before the @ is nobody else's mailbox, and no
 /// number but the bureau's own · 3 no other bureau has the name, and none is taken that is kept for the operator · 4 no mailbox of
 /// anybody else has a name that reads like it. Where a seal of its own bore the name before, it is the bureau's to renew, also beside a
-/// look-alike of before: 4 is of new ones alone.
+/// look-alike of before: 4, and what names may be given now, are of new ones alone.
 pub(super) fn reserve(store: &dyn Store, directory: &Directory, text: &str, credit_code: &str) -> Result<Option<Reserved>, BureauError> {
     // 1
     if !text.rsplit_once('@').is_some_and(|(_, host)| host.eq_ignore_ascii_case(directory.domain().as_str())) {
@@ -108,12 +108,13 @@ pub(super) fn reserve(store: &dyn Store, directory: &Directory, text: &str, cred
     // 3
     let (mut seals, sealed) = seals(store, directory.domain())?;
     let (names, sent) = with_senders(seals.clone(), store, directory.domain())?;
-    if names.is_anothers(name, credit_code) || (found.is_none() && directory.policy().grant_alias(name.as_str()).is_err()) {
+    let is_kept = seals.is_of(name, credit_code);
+    if names.is_anothers(name, credit_code) || (!is_kept && found.is_none() && directory.policy().grant_alias(name.as_str()).is_err()) {
         return Err(anothers());
     }
     let mut expected = vec![sealed, sent, directory.still_named(name)?];
     // 4
-    if !seals.is_of(name, credit_code) {
+    if !is_kept {
         let (alike, unchanged) = directory.names_like(name)?;
         if let Some((_, borne)) = alike.into_iter().find(|(account, _)| !is_own(account)) {
             return Err(BureauError::AnothersMailbox { address: text.to_owned(), borne: Address::new(LocalPart::Alias(borne), directory.domain().clone()).to_string() });

@@ -113,8 +113,8 @@ fn an_address_of_this_domain_that_a_bureau_sends_as_is_nobody_elses() {
     for anothers in ["notices", "Notices", "n0tices", &account.number.to_string()] {
         assert!(matches!(allow(anothers), Err(BureauError::AnothersMailbox { .. })), "{anothers}");
     }
-    // Of the operator, of nobody.
-    for anothers in ["postmaster", "0000000006", "not_a_name"] {
+    // Of the operator, of nobody, and what reads like the number of a mailbox.
+    for anothers in ["postmaster", "0000000006", "not_a_name", "o000000006", "OOO-0000006"] {
         assert!(matches!(allow(anothers), Err(BureauError::AnothersAddress { .. })), "{anothers}");
     }
     assert_eq!(city.store.stream_length(STREAM).unwrap(), length, "nothing was recorded");
