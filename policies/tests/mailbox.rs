@@ -27,6 +27,7 @@ fn names_that_an_institution_may_have() {
     }
     assert_eq!(policy.grant_alias("ab"), Err(AliasError::Length { min: 3, max: 32 }));
     assert_eq!(policy.grant_alias("a_b"), Err(AliasError::Form));
+    assert_eq!(policy.grant_alias("o000000006"), Err(AliasError::ReadsAsNumber));
 }
 
 #[test]

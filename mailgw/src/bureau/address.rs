@@ -10,28 +10,45 @@ use crate::directory::{Account, Directory, Holder};
 use crate::record::RecordError;
 use crate::record::bureau::{Bureau, Chain, SealNames};
 use crate::record::evidence::ReadError;
-use crate::record::sender_address::SenderAddress;
+use crate::record::sender_address::{self, SenderAddress};
 
 /// A name that a bureau's seal or mail may bear, and what the commit that registers it expects and writes.
 pub(super) struct Reserved {
     expected: Vec<Expectation>,
-    names: SealNames,
+    seals: SealNames,
 }
 
 impl Reserved {
-    pub fn write(self, batch: Batch) -> Result<Batch, RecordError> {
-        Ok(self.expected.into_iter().fold(batch, Batch::expect).put(SealNames::key(), self.names.encode()?))
+    /// The name of a seal, which is kept for good.
+    pub fn keep(self, batch: Batch) -> Result<Batch, RecordError> {
+        let seals = self.seals.encode()?;
+        Ok(self.expect(batch).put(SealNames::key(), seals))
+    }
+
+    /// The name of a sender: the register tells of it for as long as it is there.
+    pub fn expect(self, batch: Batch) -> Batch {
+        self.expected.into_iter().fold(batch, Batch::expect)
     }
 }
 
 /// The names that bureaus' seals and mail bear, and what a commit that rests on them expects.
-pub fn names(store: &dyn Store, domain: &HostName) -> Result<(SealNames, Expectation), ReadError> {
+pub fn names(store: &dyn Store, domain: &HostName) -> Result<(SealNames, [Expectation; 2]), ReadError> {
+    let (seals, sealed) = seals(store, domain)?;
+    let (names, sent) = with_senders(seals, store, domain)?;
+    Ok((names, [sealed, sent]))
+}
+
+/// Those of seals alone.
+fn seals(store: &dyn Store, domain: &HostName) -> Result<(SealNames, Expectation), ReadError> {
     let key = SealNames::key();
-    let (mut names, expected) = match store.get(&key)? {
+    Ok(match store.get(&key)? {
         Some(bytes) => (SealNames::decode(&bytes)?, Expectation::Equals(key, bytes)),
         None => (of_seals(store, domain)?, Expectation::Absent(key)),
-    };
-    // Of addresses that were allowed before names were kept of them the register tells.
+    })
+}
+
+fn with_senders(mut names: SealNames, store: &dyn Store, domain: &HostName) -> Result<(SealNames, Expectation), ReadError> {
+    let (unchanged, _) = sender_address::changes(store)?;
     let (from, to) = SenderAddress::all();
     for (key, bytes) in store.scan(&from, &to, MAX_ADDRESSES)? {
         let Some(name) = name(&SenderAddress::address(&key)?, domain) else { continue };
@@ -39,7 +56,7 @@ pub fn names(store: &dyn Store, domain: &HostName) -> Result<(SealNames, Expecta
             names.keep(&name, &Bureau::decode(&bureau)?.credit_code);
         }
     }
-    Ok((names, expected))
+    Ok((names, unchanged))
 }
 
 /// Of bureaus that were registered before names were kept their seals tell.
@@ -70,7 +87,8 @@ pub(super) fn reserve_of_seal(store: &dyn Store, directory: &Directory, seal: &C
 
 /// 1 an address of another domain is judged by its certificate alone · 2 what stands before the @ is nobody else's mailbox, and no
 /// number but the bureau's own · 3 no other bureau has the name, and none is taken that is kept for the operator · 4 no mailbox of
-/// anybody else has a name that reads like it.
+/// anybody else has a name that reads like it. Where a seal of its own bore the name before, it is the bureau's to renew, also beside a
+/// look-alike of before: 4, and what names may be given now, are of new ones alone.
 pub(super) fn reserve(store: &dyn Store, directory: &Directory, text: &str, credit_code: &str) -> Result<Option<Reserved>, BureauError> {
     // 1
     if !text.rsplit_once('@').is_some_and(|(_, host)| host.eq_ignore_ascii_case(directory.domain().as_str())) {
@@ -88,15 +106,21 @@ pub(super) fn reserve(store: &dyn Store, directory: &Directory, text: &str, cred
         (LocalPart::Alias(name), _) => name,
     };
     // 3
-    let (mut names, expected) = names(store, directory.domain())?;
-    if names.is_anothers(name, credit_code) || (found.is_none() && directory.policy().grant_alias(name.as_str()).is_err()) {
+    let (mut seals, sealed) = seals(store, directory.domain())?;
+    let (names, sent) = with_senders(seals.clone(), store, directory.domain())?;
+    let is_kept = seals.is_of(name, credit_code);
+    if names.is_anothers(name, credit_code) || (!is_kept && found.is_none() && directory.policy().grant_alias(name.as_str()).is_err()) {
         return Err(anothers());
     }
+    let mut expected = vec![sealed, sent, directory.still_named(name)?];
     // 4
-    let (alike, unchanged) = directory.names_like(name)?;
-    if let Some((_, borne)) = alike.into_iter().find(|(account, _)| !is_own(account)) {
-        return Err(BureauError::AnothersMailbox { address: text.to_owned(), borne: Address::new(LocalPart::Alias(borne), directory.domain().clone()).to_string() });
+    if !is_kept {
+        let (alike, unchanged) = directory.names_like(name)?;
+        if let Some((_, borne)) = alike.into_iter().find(|(account, _)| !is_own(account)) {
+            return Err(BureauError::AnothersMailbox { address: text.to_owned(), borne: Address::new(LocalPart::Alias(borne), directory.domain().clone()).to_string() });
+        }
+        expected.push(unchanged);
     }
-    names.keep(name, credit_code);
-    Ok(Some(Reserved { expected: vec![expected, directory.still_named(name)?, unchanged], names }))
+    seals.keep(name, credit_code);
+    Ok(Some(Reserved { expected, seals }))
 }

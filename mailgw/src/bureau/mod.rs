@@ -174,7 +174,7 @@ pub fn register(
     for _ in 0..ATTEMPTS {
         let mut batch = Batch::new().put(Bureau::key(code), bytes.clone());
         if let Some(reserved) = record.seal.as_ref().map(|seal| address::reserve_of_seal(store, directory, seal, &record.credit_code)).transpose()?.flatten() {
-            batch = reserved.write(batch)?;
+            batch = reserved.keep(batch)?;
         }
         Event::BureauSet(event.clone()).append(&mut batch, unix_millis(now))?;
         match store.commit(batch) {

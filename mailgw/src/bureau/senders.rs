@@ -9,7 +9,7 @@ use super::{ATTEMPTS, BureauError, address, find};
 use crate::directory::{Directory, DirectoryError};
 use crate::gateway::unix_millis;
 use crate::record::event::{self, Event};
-use crate::record::sender_address::SenderAddress;
+use crate::record::sender_address::{self, SenderAddress};
 
 /// Addresses of all bureaus together.
 pub(super) const MAX_ADDRESSES: usize = 100_000;
@@ -38,8 +38,9 @@ pub fn allow(store: &dyn Store, directory: &Directory, bureau: &str, address: &s
         let record = SenderAddress { bureau: bureau.to_owned(), since_unix_millis: unix_millis(now) };
         let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key.clone(), record.encode()?);
         if let Some(reserved) = address::reserve(store, directory, &address, &credit_code)? {
-            batch = reserved.write(batch)?;
+            batch = reserved.expect(batch);
         }
+        batch = changing(store, batch)?;
         // 4
         Event::SenderAddressSet(event::SenderAddress { bureau: bureau.to_owned(), address: address.clone(), holds: true }).append(&mut batch, unix_millis(now))?;
         match store.commit(batch) {
@@ -51,19 +52,31 @@ pub fn allow(store: &dyn Store, directory: &Directory, bureau: &str, address: &s
     Err(DirectoryError::Busy.into())
 }
 
-/// From now on mail from this address is marked no more; what was marked stays so, since it was right when it came.
+/// From now on mail from this address is marked no more, and its name is free; what was marked stays so, since it was right when it came.
 pub fn withdraw(store: &dyn Store, bureau: &str, address: &str, now: OffsetDateTime) -> Result<ShownSender, BureauError> {
     let address = parse(address)?;
     let key = SenderAddress::key(&address);
     let unknown = || BureauError::UnknownAddress { address: address.clone(), bureau: bureau.to_owned() };
-    let found = store.get(&key)?.ok_or_else(unknown)?;
-    if SenderAddress::decode(&found)?.bureau != bureau {
-        return Err(unknown());
+    for _ in 0..ATTEMPTS {
+        let found = store.get(&key)?.ok_or_else(unknown)?;
+        if SenderAddress::decode(&found)?.bureau != bureau {
+            return Err(unknown());
+        }
+        let mut batch = changing(store, Batch::new().expect(Expectation::Equals(key.clone(), found)).delete(key.clone()))?;
+        Event::SenderAddressSet(event::SenderAddress { bureau: bureau.to_owned(), address: address.clone(), holds: false }).append(&mut batch, unix_millis(now))?;
+        match store.commit(batch) {
+            // Another address was allowed or withdrawn at this moment.
+            Err(CommitError::Conflict { .. }) => {}
+            done => return Ok(done.map(|_| ShownSender { address, bureau: bureau.to_owned() })?),
+        }
     }
-    let mut batch = Batch::new().expect(Expectation::Equals(key.clone(), found)).delete(key);
-    Event::SenderAddressSet(event::SenderAddress { bureau: bureau.to_owned(), address: address.clone(), holds: false }).append(&mut batch, unix_millis(now))?;
-    store.commit(batch)?;
-    Ok(ShownSender { address, bureau: bureau.to_owned() })
+    Err(DirectoryError::Busy.into())
+}
+
+/// Whoever rests on the names of senders at this moment, such as a mailbox being opened, looks again.
+fn changing(store: &dyn Store, batch: Batch) -> Result<Batch, BureauError> {
+    let (unchanged, (key, next)) = sender_address::changes(store)?;
+    Ok(batch.expect(unchanged).put(key, next))
 }
 
 pub fn list(store: &dyn Store) -> Result<Vec<ShownSender>, BureauError> {

@@ -85,7 +85,7 @@ impl Applicant {
                 }
                 let mut aliases = Vec::with_capacity(words.aliases.len());
                 for text in &words.aliases {
-                    let alias = if words.operator { Alias::parse(text)? } else { policy.grant_alias(text)? };
+                    let alias = if words.operator { Alias::parse_new(text)? } else { policy.grant_alias(text)? };
                     if !aliases.contains(&alias) {
                         aliases.push(alias);
                     }

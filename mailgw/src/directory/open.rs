@@ -48,7 +48,7 @@ struct Plan {
     decisions: Vec<Result<Opened, DirectoryError>>,
     /// Index keys and numbers that this batch gives away.
     given: HashMap<Key, MailboxNumber>,
-    /// The names that bureaus seal under, once somebody asks for a name.
+    /// The names that bureaus seal or send under, once somebody asks for a name.
     sealed: Option<SealNames>,
 }
 
@@ -173,13 +173,13 @@ impl Directory {
         Ok(Ok(account))
     }
 
-    /// The names that bureaus seal under; the batch rests on them from now on.
+    /// The names that bureaus seal or send under; the batch rests on them from now on.
     fn sealed<'p>(&self, plan: &'p mut Plan) -> Result<&'p SealNames, DirectoryError> {
         let names = match plan.sealed.take() {
             Some(names) => names,
             None => {
                 let (names, still) = address::names(&*self.store, &self.domain)?;
-                plan.batch = std::mem::take(&mut plan.batch).expect(still);
+                plan.batch = still.into_iter().fold(std::mem::take(&mut plan.batch), Batch::expect);
                 names
             }
         };

@@ -82,8 +82,8 @@ pub struct SealingBureau {
     pub seal: Chain,
 }
 
-/// The names in this gateway's domain that bureaus seal under or did once, each with the credit code of whose it is: statements
-/// came from there, so nobody else is given one.
+/// Names in this gateway's domain, each with the credit code of the bureau whose it is. As stored: those that bureaus seal under or did
+/// once, for statements came from there, so nobody else is given one. Those they send under are added from their register as it is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SealNames(BTreeMap<String, String>);
@@ -100,6 +100,11 @@ impl SealNames {
 
     pub fn keep(&mut self, name: &Alias, credit_code: &str) {
         self.0.entry(Self::letters(name)).or_insert_with(|| credit_code.to_owned());
+    }
+
+    /// Whether it was this organisation's before.
+    pub fn is_of(&self, name: &Alias, credit_code: &str) -> bool {
+        self.0.get(&Self::letters(name)).is_some_and(|owner| owner == credit_code)
     }
 
     /// `g.jj` and `zfgjj1` speak for a bureau as well as `gjj` and `zfgjjl` themselves. Where two bureaus had such names before that was

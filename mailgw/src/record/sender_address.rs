@@ -1,17 +1,29 @@
 //! An address that a registered bureau may send mail from, under the address itself: one address, one bureau.
 
 use serde::{Deserialize, Serialize};
-use store::Key;
+use store::{Expectation, Key, Store};
 
+use super::evidence::ReadError;
 use super::{RecordError, from_json, to_json};
 
 const KIND: &str = "sender address";
+const CHANGES: &str = "changes of sender addresses";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SenderAddress {
     pub bureau: String,
     pub since_unix_millis: u64,
+}
+
+/// What a commit expects that rests on all addresses as they are, and what one writes there that allows or withdraws one: how often that
+/// was done.
+pub fn changes(store: &dyn Store) -> Result<(Expectation, (Key, Vec<u8>)), ReadError> {
+    let key = Key::new(CHANGES, &[]);
+    let Some(bytes) = store.get(&key)? else { return Ok((Expectation::Absent(key.clone()), (key, to_json(CHANGES, &1_u64)?))) };
+    let count: u64 = from_json(CHANGES, &bytes)?;
+    let next = to_json(CHANGES, &count.wrapping_add(1))?;
+    Ok((Expectation::Equals(key.clone(), bytes), (key, next)))
 }
 
 impl SenderAddress {

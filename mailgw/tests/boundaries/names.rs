@@ -1,4 +1,4 @@
-//! The name a bureau seals under is its own: whichever is first, its registration or a mailbox, nobody else has it.
+//! The name a bureau seals or sends under is its own: whichever is first, its registration or a mailbox, nobody else has it.
 
 use mailgw::bureau::{BureauError, senders};
 use mailgw::directory::{Account, Applicant, DirectoryError, NewPassword, RowState, Words};
@@ -75,6 +75,22 @@ fn a_name_that_reads_like_that_of_a_mailbox_is_no_bureaus() {
     own.register(&gateway, FUND, "12329").unwrap();
 }
 
+/// Both were there before that was looked at: the bureau renews its certificate all the same, and nobody is given a third.
+#[test]
+fn a_bureau_beside_such_a_mailbox_of_before_is_registered_anew() {
+    let city = City::found();
+    let key = mailgw::record::bureau::Bureau::key(FUND);
+    let of_before = city.store.get(&key).unwrap().unwrap();
+    without_bureaus(&city);
+    let gateway = city.gateway(Arc::clone(&city.store));
+    open(&gateway, OTHER, "g.jj").unwrap();
+    city.store.commit(store::Batch::new().put(key, of_before)).unwrap();
+    for _ in 0..2 {
+        city.register(&gateway, FUND, "12329").unwrap();
+    }
+    assert!(matches!(open(&gateway, "92440101MAT0000A11", "gj-j"), Err(DirectoryError::AliasSealed { .. })));
+}
+
 /// The mailbox is opened between the look at the names and the commit that registers: the name alone would not tell.
 #[test]
 fn a_mailbox_that_gets_such_a_name_at_the_same_moment_is_seen() {
@@ -97,8 +113,8 @@ fn an_address_of_this_domain_that_a_bureau_sends_as_is_nobody_elses() {
     for anothers in ["notices", "Notices", "n0tices", &account.number.to_string()] {
         assert!(matches!(allow(anothers), Err(BureauError::AnothersMailbox { .. })), "{anothers}");
     }
-    // Of the operator, of nobody.
-    for anothers in ["postmaster", "0000000006", "not_a_name"] {
+    // Of the operator, of nobody, and what reads like the number of a mailbox.
+    for anothers in ["postmaster", "0000000006", "not_a_name", "o000000006", "OOO-0000006"] {
         assert!(matches!(allow(anothers), Err(BureauError::AnothersAddress { .. })), "{anothers}");
     }
     assert_eq!(city.store.stream_length(STREAM).unwrap(), length, "nothing was recorded");
@@ -112,6 +128,39 @@ fn an_address_of_this_domain_that_a_bureau_sends_as_is_nobody_elses() {
     city.store.commit(store::Batch::new().put(SealNames::key(), names)).unwrap();
     assert!(matches!(open(&gateway, third, "reminders"), Err(DirectoryError::AliasSealed { .. })));
     open(&gateway, BUREAU, "reminders").unwrap();
+}
+
+/// Allowed for the wrong bureau by mistake: once it is withdrawn the right one has it, or whoever opens a mailbox under it.
+#[test]
+fn a_sender_that_is_withdrawn_leaves_its_name_free() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let [letters, notes] = ["letters", "notes"].map(|local| format!("{local}@{}", gateway.directory.domain()));
+    let allow = |bureau: &str, address: &str| senders::allow(&*gateway.store, &gateway.directory, bureau, address, NOW);
+    allow(INSURANCE, &letters).unwrap();
+    assert!(matches!(allow(FUND, &letters), Err(BureauError::AddressTaken { .. })));
+    senders::withdraw(&*gateway.store, INSURANCE, &letters, NOW).unwrap();
+    allow(FUND, &letters).unwrap();
+    allow(FUND, &notes).unwrap();
+    assert!(matches!(open(&gateway, OTHER, "notes"), Err(DirectoryError::AliasSealed { .. })));
+    senders::withdraw(&*gateway.store, FUND, &notes, NOW).unwrap();
+    open(&gateway, OTHER, "notes").unwrap();
+    // What it seals under stays its own, also where it sent under it.
+    let sealed = format!("gjj@{}", gateway.directory.domain());
+    allow(FUND, &sealed).unwrap();
+    senders::withdraw(&*gateway.store, FUND, &sealed, NOW).unwrap();
+    assert!(matches!(open(&gateway, "92440101MAT0000A11", "gjj"), Err(DirectoryError::AliasSealed { .. })));
+}
+
+/// An address is allowed between the look at the names and the commit that opens.
+#[test]
+fn a_sender_that_is_allowed_at_the_same_moment_is_seen() {
+    let city = City::found();
+    let allowing = city.gateway(Arc::clone(&city.store));
+    let address = format!("letters@{}", allowing.directory.domain());
+    let racing = store::Between::before_commit(Arc::clone(&city.store), 0, move || drop(senders::allow(&*allowing.store, &allowing.directory, FUND, &address, NOW).unwrap()));
+    let gateway = city.gateway(Arc::new(racing));
+    assert!(matches!(open(&gateway, OTHER, "let-ters"), Err(DirectoryError::AliasSealed { .. })));
 }
 
 /// Bureaus that were registered before names were kept have them all the same, and so does whoever comes at the same moment.

@@ -32,6 +32,8 @@ pub enum AliasError {
     Length { min: usize, max: usize },
     #[error("it is kept for the operator; choose another")]
     Reserved,
+    #[error("it reads like the number of a mailbox; choose another")]
+    ReadsAsNumber,
 }
 
 /// A name in place of the number, well-formed; whether one may have it is a matter of policy.
@@ -46,8 +48,24 @@ impl Alias {
         if fits { Ok(Self(text.to_ascii_lowercase())) } else { Err(AliasError::Form) }
     }
 
+    /// For a name that is given now: as `parse`, and none that people take for the number of a mailbox. Such a one of before is read on.
+    pub fn parse_new(text: &str) -> Result<Self, AliasError> {
+        let alias = Self::parse(text)?;
+        if alias.reads_as_number() { Err(AliasError::ReadsAsNumber) } else { Ok(alias) }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// `l234567897` and `o-000000006` are read so, but nothing that is no number of a mailbox.
+    fn reads_as_number(&self) -> bool {
+        let digit = |byte| char::from(match byte {
+            b'o' => b'0',
+            b'l' => b'1',
+            other => other,
+        });
+        MailboxNumber::parse(&self.as_read().map(digit).collect::<String>()).is_ok()
     }
 
     /// Whether people take one for the other: dots and hyphens are overlooked, `0` reads as `o`, and `1` and `i` as `l`.
@@ -157,6 +175,19 @@ mod tests {
         }
         for name in ["", "1a", "-a", "a-", "a..b", "a.-b", ".a", "a_b", "公积金", "a b", "a+b", &"a".repeat(65)] {
             assert_eq!(Alias::parse(name), Err(AliasError::Form), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_reads_like_a_number_is_not_given() {
+        let one = MailboxNumber::from_random(123_456_789).unwrap().to_string().replacen('1', "l", 1);
+        for name in [one.as_str(), &one.replacen('l', "I", 1), "o000000006", "OooOoo0006", "o-000.000006"] {
+            assert_eq!(Alias::parse_new(name), Err(AliasError::ReadsAsNumber), "{name}");
+            assert!(Alias::parse(name).is_ok(), "{name}");
+        }
+        // The check digit is another's, a digit is missing or too many, or there is a letter that reads like none.
+        for name in ["o000000007", "o00000006", "o0000000006", "o00000000b", "lilo", "gjj"] {
+            assert!(Alias::parse_new(name).is_ok(), "{name}");
         }
     }
 }

@@ -230,7 +230,7 @@ impl MailboxPolicy {
 
     /// A name that an institution asks for; whether another has it already is for the directory to say.
     pub fn grant_alias(&self, text: &str) -> Result<Alias, AliasError> {
-        let alias = Alias::parse(text)?;
+        let alias = Alias::parse_new(text)?;
         let (min, max) = (self.min_alias, self.max_alias);
         if !(min..=max).contains(&alias.as_str().len()) {
             return Err(AliasError::Length { min, max });
