@@ -21,13 +21,17 @@ const MONTHS_BEFORE: [&str; 11] = ["202511", "202512", "202601", "202602", "2026
 /// By how many fen the balance grows a month.
 const EACH: i64 = 240_000;
 
-fn row(kind: Kind) -> Option<Row> {
-    let values: &[&str] = match kind {
+/// The fields of such a row, in the order of the kind's columns.
+pub fn example_fields(kind: Kind) -> &'static [&'static str] {
+    match kind {
         Kind::HousingFund => &HOUSING_FUND,
         Kind::Pension => &PENSION,
-    };
+    }
+}
+
+fn row(kind: Kind) -> Option<Row> {
     let columns: Vec<&str> = kind.columns().iter().map(|column| column.name).collect();
-    Row::parse(&Header::parse(kind, &columns).ok()?.record(values).ok()?, date!(2026 - 11 - 01)).ok()
+    Row::parse(&Header::parse(kind, &columns).ok()?.record(example_fields(kind)).ok()?, date!(2026 - 11 - 01)).ok()
 }
 
 /// Its signed part, with a year of months before it. The same for the same sender for as long as statements look the same.

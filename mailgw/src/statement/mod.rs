@@ -40,7 +40,7 @@ use crate::mime::{header, quoted_printable};
 pub use advice::{CONSENT, PDF_ADDRESS, READ_ADDRESS};
 pub use boilerplate::Boilerplate;
 pub use correction::{Correction, Withdrawal};
-pub use example::{example, likeness};
+pub use example::{example, example_fields, likeness};
 pub use history::MONTHS;
 pub use paper::{PaperError, letter as paper_letter, paper, sealed_part};
 pub use reference::{Named, named_by, reference_of};
