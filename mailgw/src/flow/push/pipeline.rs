@@ -120,4 +120,17 @@ mod tests {
             assert_eq!(under_way.admit(statements.into_iter().map(str::to_owned).collect()), free, "block {at}");
         }
     }
+
+    /// A block is remembered for as long as its commit may not be done at each stage, and no longer.
+    #[test]
+    fn each_stage_waits_for_as_many_as_are_under_way_beside_it() {
+        for (most, waits) in [(WHILE_DECIDED, [true, true, true, false]), (WHILE_ASSEMBLED, [true, false, false, false])] {
+            for (between, waits) in waits.into_iter().enumerate() {
+                let mut under_way = UnderWay::of(most);
+                assert!(under_way.admit(HashSet::from([0])));
+                assert!((1..=between).all(|other| under_way.admit(HashSet::from([other]))));
+                assert_eq!(under_way.admit(HashSet::from([0])), !waits, "{between} between, of {most}");
+            }
+        }
+    }
 }
