@@ -60,11 +60,13 @@ fn measured(name: &str, kind: Kind, months: i64) {
     let one = boilerplate.entity(&rows[0], &to, &beside);
     each("  of it SHA-256", ROWS, |_| ring::digest::digest(&ring::digest::SHA256, one.bytes()));
     let submission = Submission { batch: "B202610".into(), manifest: "a".repeat(64), file: "b".repeat(64), row: 0, mends: None, corrects: None };
-    let message = "c".repeat(64);
+    // Each has a digest and a mailbox of its own, as it has in a push.
+    let hex = |id: &String| ring::digest::digest(&ring::digest::SHA256, id.as_bytes()).as_ref().iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    let (messages, mailboxes): (Vec<String>, Vec<String>) = ids.iter().enumerate().map(|(at, id)| (hex(id), format!("{:010}", at * 7_919))).unzip();
     let of = Of { issuer: "mx.mail.gz.example", sender: "gz-housing-fund", recipient: None, submission: &submission, message: None, secrecy: None, at: at_eight };
     let series = Series::new(&of, "mail.gz.example").unwrap();
     let items = each("two items of evidence", ROWS, |at| {
-        let of = OfRow { row: at as u64 + 1, mailbox: Some("0000000006"), message: Some(&message), ..OfRow::default() };
+        let of = OfRow { row: at as u64 + 1, mailbox: Some(&mailboxes[at]), message: Some(&messages[at]), ..OfRow::default() };
         series.write(&of, &[(Event::SubmissionAcceptance, None), (Event::ContentConsignment, None)]).unwrap()
     });
     let lines: Vec<String> = items.into_iter().flatten().collect();
