@@ -3,6 +3,7 @@
 // Forbidden but for one call of the C library, which nobody wraps: see `kernel_clock`.
 #![deny(unsafe_code)]
 
+pub mod background;
 pub mod clock;
 pub mod doctor;
 pub mod exit;

@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Waker};
 
 use protocol::imap::exchange::{AccountChanges, Change};
 use tokio::sync::mpsc;
@@ -148,6 +149,9 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        // The sender is dropped here, too, which wakes whoever waited last: the session that is at work already. It would be put to
+        // the end of the queue and another thread be woken for it, with each SELECT.
+        let _ = self.changes.poll_recv(&mut Context::from_waker(Waker::noop()));
         let mut shard = self.broadcast.shard(&self.mailbox);
         shard.let_go(&self.mailbox, |watcher| watcher.number == self.watcher);
     }

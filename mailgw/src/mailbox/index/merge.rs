@@ -12,7 +12,7 @@ use store::{Batch, CommitError, Expectation, Key};
 
 use super::{LEAST, MailError, MessageStore, Place, SEGMENT};
 use crate::record::{RecordError, VERSION};
-use crate::record::words::{self, Run, SHELVES, Segment};
+use crate::record::words::{self, Laid, SHELVES, Segment};
 
 /// Segments of one size that become one.
 const TOGETHER: usize = 8;
@@ -78,9 +78,9 @@ impl MessageStore {
             for some in all.chunks(AT_ONCE) {
                 let mut shelves = Batch::new();
                 for &shelf in some {
-                    let runs = joined.shelf(|number| self.opened_shelf(mailbox, number, shelf))?;
+                    let laid = joined.shelf(|number| self.opened_shelf(mailbox, number, shelf))?;
                     let key = words::shelf_key(mailbox, number, shelf);
-                    let sealed = words::seal_shelf(&key, &runs, joined.segment.contents.len(), &self.key)?;
+                    let sealed = words::seal_shelf(&key, &laid, joined.segment.contents.len(), &self.key)?;
                     shelves = shelves.put(key, sealed);
                 }
                 self.store.commit(shelves)?;
@@ -96,7 +96,7 @@ impl MessageStore {
         }
     }
 
-    fn opened_shelf(&self, mailbox: &str, number: u64, shelf: u64) -> Result<Vec<(Run, Vec<u32>)>, MailError> {
+    fn opened_shelf(&self, mailbox: &str, number: u64, shelf: u64) -> Result<Vec<Laid>, MailError> {
         let key = words::shelf_key(mailbox, number, shelf);
         let stored = self.store.get(&key)?.ok_or(RecordError::Damaged { kind: "search shelf", reason: "it is missing though its segment stands; make the index anew with `mailgw mailbox reindex`" })?;
         Ok(words::open_shelf(&key, &stored, &self.key)?)
@@ -154,22 +154,16 @@ impl Joined {
     }
 
     /// A shelf of all of them, out of those that `open` opens.
-    fn shelf(&self, open: impl Fn(u64) -> Result<Vec<(Run, Vec<u32>)>, MailError>) -> Result<Vec<(Run, Vec<u32>)>, MailError> {
-        let mut runs: BTreeMap<Run, Vec<u32>> = BTreeMap::new();
+    fn shelf(&self, open: impl Fn(u64) -> Result<Vec<Laid>, MailError>) -> Result<Vec<Laid>, MailError> {
+        let mut all = Vec::new();
         for (number, places) in &self.places {
-            for (run, old) in open(*number)? {
-                let new = old.iter().filter_map(|place| places.get(*place as usize).copied().flatten());
-                runs.entry(run).or_default().extend(new);
-            }
+            let new = |laid: Laid| Some(Laid::new(laid.run(), places.get(laid.place() as usize).copied().flatten()?));
+            all.extend(open(*number)?.into_iter().filter_map(new));
         }
-        runs.retain(|_, places| !places.is_empty());
-        Ok(runs
-            .into_iter()
-            .map(|(run, mut places)| {
-                places.sort_unstable();
-                (run, places)
-            })
-            .collect())
+        // Each of them is in order, which this sort makes use of.
+        all.sort();
+        all.dedup();
+        Ok(all)
     }
 }
 

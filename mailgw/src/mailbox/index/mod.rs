@@ -15,15 +15,15 @@ use store::{Batch, CommitError, Expectation, StoreError};
 
 use super::messages::{MailError, MessageStore};
 use crate::record::message::{self, Message};
-use crate::record::words::{self, Run, SHELVES, Segment};
+use crate::record::words::{self, Laid, Run, SHELVES, Segment};
 
 /// Messages of one segment.
 pub const SEGMENT: usize = 512;
 /// How many are read one by one before a segment is made of them: a search reads each of them, and costs as much as some thousand that are
 /// in the index.
 pub const LEAST: usize = 64;
-/// Runs of one segment: some 50 MB while it is made.
-const MAX_RUNS: usize = 2_000_000;
+/// Runs of one segment, those told more than once counted as often: some 50 MB while it is made.
+const MAX_RUNS: usize = 3_200_000;
 /// Mailboxes whose deliveries are counted.
 const MOST_NOTED: usize = 50_000;
 /// Looks at an index whose segments are joined meanwhile.
@@ -241,7 +241,7 @@ impl MessageStore {
         let slot = numbers.next(&words::segment_counter(mailbox));
         let number = self.store.commit(numbers)?.counter(slot).ok_or(CommitError::UnknownSlot)?;
         let mut segment = Segment::default();
-        let mut shelves: Vec<Vec<(Run, u32)>> = vec![Vec::new(); usize::try_from(SHELVES).unwrap_or(0)];
+        let mut shelves: Vec<Vec<Laid>> = vec![Vec::new(); usize::try_from(SHELVES).unwrap_or(0)];
         let (mut taken, mut written) = (0, 0);
         for (content, (folder, uid)) in left.iter().take(SEGMENT) {
             if written > MAX_RUNS {
@@ -249,39 +249,32 @@ impl MessageStore {
             }
             taken += 1;
             let place = u32::try_from(segment.contents.len()).unwrap_or(u32::MAX);
-            let found = match self.load_from(*folder, *uid) {
-                Ok(bytes) => runs::of(&bytes),
+            let mut lay = |run| {
+                if let Some(shelf) = usize::try_from(runs::shelf(run)).ok().and_then(|at| shelves.get_mut(at)) {
+                    written += 1;
+                    shelf.push(Laid::new(run, place));
+                }
+            };
+            let laid = match self.load_from(*folder, *uid) {
+                Ok(bytes) => runs::of(&bytes, &mut lay),
                 Err(MailError::Gone) => continue,
                 // Whoever searches is told that it cannot be read.
                 Err(MailError::Record(_) | MailError::Store(StoreError::Corrupt { .. })) => None,
                 Err(error) => return Err(error),
             };
             segment.contents.push(*content);
-            let Some(found) = found else {
+            if laid.is_none() {
                 segment.unread.push(place);
-                continue;
-            };
-            written += found.len();
-            for run in found {
-                if let Some(shelf) = usize::try_from(runs::shelf(run)).ok().and_then(|at| shelves.get_mut(at)) {
-                    shelf.push((run, place));
-                }
             }
         }
         let key = words::segment_key(mailbox, number);
         let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key.clone(), segment.seal(&key, &self.key)?);
-        for (shelf, mut found) in (0..).zip(shelves) {
-            found.sort_unstable();
-            let mut runs: Vec<(Run, Vec<u32>)> = Vec::new();
-            for (run, place) in found {
-                match runs.last_mut() {
-                    Some((last, places)) if *last == run => places.push(place),
-                    _ => runs.push((run, vec![place])),
-                }
-            }
+        for (shelf, mut laid) in (0..).zip(shelves) {
+            laid.sort_unstable();
+            laid.dedup();
             // An empty shelf is one, too: where a shelf is missing the segment is not whole.
             let key = words::shelf_key(mailbox, number, shelf);
-            let sealed = words::seal_shelf(&key, &runs, segment.contents.len(), &self.key)?;
+            let sealed = words::seal_shelf(&key, &laid, segment.contents.len(), &self.key)?;
             batch = batch.put(key, sealed);
         }
         self.store.commit(batch)?;

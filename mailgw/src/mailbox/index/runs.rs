@@ -51,38 +51,35 @@ fn spread(runs: Vec<u64>) -> Vec<u64> {
     distinct.into_iter().step_by(step).collect()
 }
 
-/// The runs of a message, ascending; `None` when it has too much text.
-pub(super) fn of(bytes: &[u8]) -> Option<Vec<Run>> {
+/// Tells the runs of a message, in no order and some more than once; `None` when it has too much text.
+pub(super) fn of(bytes: &[u8], mut on: impl FnMut(Run)) -> Option<()> {
     let message = Searchable::new(bytes);
     let (fields, texts) = (message.fields(), message.texts());
     let length: usize = fields.iter().map(|(_, value)| value.len()).chain(texts.iter().map(String::len)).sum();
     if length > MAX_TEXT {
         return None;
     }
-    let mut runs = Vec::new();
-    texts.iter().for_each(|text| add(BODY, text, &mut runs));
+    texts.iter().for_each(|text| each(text, |run| on((BODY, run))));
     for (name, value) in fields {
-        add(HEADER, value, &mut runs);
+        each(value, |run| on((HEADER, run)));
         if let Some((_, kind)) = FIELDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-            add(*kind, value, &mut runs);
+            each(value, |run| on((*kind, run)));
         }
     }
-    runs.sort_unstable();
-    runs.dedup();
-    Some(runs)
+    Some(())
 }
 
-fn add(kind: u8, text: &str, runs: &mut Vec<Run>) {
+fn each(text: &str, mut on: impl FnMut(u64)) {
     // The two characters before, with the run's bits for what is not there.
     let (mut second, mut first) = (0, 0);
     for ch in text.chars() {
         let one = bits(ch);
-        runs.push((kind, one));
+        on(one);
         if first != 0 {
-            runs.push((kind, first << 21 | one));
+            on(first << 21 | one);
         }
         if second != 0 {
-            runs.push((kind, second << 42 | first << 21 | one));
+            on(second << 42 | first << 21 | one);
         }
         (second, first) = (first, one);
     }

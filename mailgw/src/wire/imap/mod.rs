@@ -15,6 +15,7 @@ use std::time::Duration;
 use policies::mailbox::ClientPolicy;
 use protocol::budget::Budget;
 use protocol::imap::extension::Extensions;
+use runtime::background::aside;
 use runtime::clock::Clock;
 use runtime::metrics::{MetricError, Registry};
 use runtime::shutdown::Shutdown;
@@ -28,6 +29,7 @@ use tokio::time::timeout;
 use self::connection::Connection;
 use self::metrics::Metrics;
 use super::accounts::{Accounts, AtDoors, CERTIFICATES};
+use super::brief::brief;
 use super::places::{Connections, Places};
 use super::served::Served;
 use crate::mailbox::MessageStore;
@@ -163,7 +165,13 @@ impl Imap {
                 Err(error) => tracing::error!(%error, "messages of deleted folders are left"),
             }
         });
-        connections.spawn(index(Arc::clone(&self.messages), shutdown.clone()));
+        connections.spawn(outline(Arc::clone(&self.messages), shutdown.clone()));
+        let indexing = index(Arc::clone(&self.messages), shutdown.clone());
+        connections.spawn(async move {
+            if let Err(error) = aside("mail-index", indexing).await {
+                tracing::error!(%error, "no search index is made; searches read all mail");
+            }
+        });
         loop {
             while connections.try_join_next().is_some() {}
             let (accepted, door) = tokio::select! {
@@ -208,31 +216,49 @@ impl Imap {
     }
 }
 
-/// Mail that came is put into the index of its mailbox until shutdown; a segment or block under way ends first.
+/// What lists the messages that came is made until shutdown; a block under way ends first.
+async fn outline(messages: Arc<MessageStore>, shutdown: Shutdown) {
+    while !ends(&shutdown, INDEX_EVERY).await {
+        let (messages, stop) = (Arc::clone(&messages), shutdown.clone());
+        match tokio::task::spawn_blocking(move || messages.outline_due(&|| !stop.is_set())).await {
+            Ok(Ok(_)) => {}
+            // Listings read what it does not hold; at the next delivery it is tried again.
+            Ok(Err(error)) => tracing::warn!(%error, "what lists a mailbox was not made"),
+            Err(error) => tracing::error!(%error, "what lists a mailbox was not made"),
+        }
+    }
+}
+
+/// Mail that came is put into the index of its mailbox until shutdown, and what went is forgotten; a segment under way ends first. It takes
+/// longer than taking the mail did, and nobody waits for it: searches read what the index does not know.
 async fn index(messages: Arc<MessageStore>, shutdown: Shutdown) {
     let mut forgot = tokio::time::Instant::now();
-    loop {
-        tokio::select! {
-            () = shutdown.wait() => return,
-            () = tokio::time::sleep(INDEX_EVERY) => {}
-        }
+    while !ends(&shutdown, INDEX_EVERY).await {
         let (messages, stop) = (Arc::clone(&messages), shutdown.clone());
         let forgets = forgot.elapsed() >= FORGET_EVERY;
         if forgets {
             forgot = tokio::time::Instant::now();
         }
-        let done = tokio::task::spawn_blocking(move || {
+        let work = move || {
             let go_on = || !stop.is_set();
-            // What lists is made sooner than what searches.
-            messages.outline_due(&go_on).and(messages.index_due(&go_on))?;
+            messages.index_due(&go_on)?;
             if forgets { messages.forget_removed(&go_on) } else { Ok(0) }
-        });
-        match done.await {
+        };
+        // On this thread, which serves nobody.
+        match brief(work).await {
             Ok(Ok(_)) => {}
-            // Searches read what the index does not know; at the next delivery it is tried again.
+            // At the next delivery it is tried again.
             Ok(Err(error)) => tracing::warn!(%error, "the search index of a mailbox was not made"),
             Err(error) => tracing::error!(%error, "the search index of a mailbox was not made"),
         }
+    }
+}
+
+/// Whether shutdown came before the time was over.
+async fn ends(shutdown: &Shutdown, wait: Duration) -> bool {
+    tokio::select! {
+        () = shutdown.wait() => true,
+        () = tokio::time::sleep(wait) => false,
     }
 }
 
