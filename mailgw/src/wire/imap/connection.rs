@@ -28,8 +28,9 @@ use crate::wire::stream::Stream;
 const SMALL_READ: usize = 1024;
 const EARLY_READ: usize = 16 * 1024;
 const LARGE_READ: usize = 64 * 1024;
-/// Octets gathered before they are sent, however many messages they come from.
-const GATHER: usize = 32 * 1024;
+/// Octets gathered before they are sent, however many messages they come from: so many that to have the next read on another thread
+/// meanwhile is worth waking it.
+const GATHER: usize = 64 * 1024;
 /// Octets of a message, and messages found, from which on a session takes milliseconds to take them in.
 const LARGE_MESSAGE: usize = 256 * 1024;
 const MANY_FOUND: usize = 20_000;
@@ -102,7 +103,9 @@ impl Connection {
         let ways = self.ways(door);
         self.certificates = stream.certificates();
         let settings = Settings { tls: door == Door::Tls, starttls: true, offer: stream.offer(ways), budget: self.imap.limits.budget, append_limit: self.imap.limits.append, arrange_limit: self.imap.limits.arrange, off };
-        let (mut session, greeting) = Session::new(settings);
+        let (session, greeting) = Session::new(settings);
+        // It goes from hand to hand.
+        let mut session = Box::new(session);
         (session, stream) = self.work(session, stream, greeting).await?;
         let shutdown = self.shutdown.clone();
         let mut stop = pin!(shutdown.wait());
@@ -164,7 +167,7 @@ impl Connection {
     }
 
     /// Does what the session asks for until it waits for the client again.
-    async fn work(&mut self, mut session: Session, mut stream: Pipe, outputs: Vec<Output>) -> Result<(Session, Pipe), End> {
+    async fn work(&mut self, mut session: Box<Session>, mut stream: Pipe, outputs: Vec<Output>) -> Result<(Box<Session>, Pipe), End> {
         let limit = self.imap.limits.write;
         let mut left = VecDeque::from(outputs);
         let mut unsent = Vec::new();
@@ -179,12 +182,27 @@ impl Connection {
                     unsent.extend_from_slice(&bytes);
                 }
                 Output::Do(request) => {
-                    if unsent.len() >= GATHER {
-                        stream.write(&std::mem::take(&mut unsent), limit).await?;
-                    }
                     let (back, outputs) = match (request, self.mailbox.clone()) {
-                        (load @ (Request::Load { .. } | Request::Outlines { .. }), Some(mailbox)) => self.load_on(session, load, mailbox).await?,
+                        (load @ (Request::Load { .. } | Request::Outlines { .. }), Some(mailbox)) => {
+                            let read = self.reading(session, load, mailbox);
+                            let read = if unsent.len() >= GATHER {
+                                // What is gathered goes out while the next are read.
+                                let read = tokio::task::spawn_blocking(read);
+                                stream.write(&std::mem::take(&mut unsent), limit).await?;
+                                read.await.map_err(|error| error.to_string())
+                            } else {
+                                brief(read).await.map_err(|error| error.to_string())
+                            };
+                            // A panic there leaves no session to go on with.
+                            read.map_err(|error| {
+                                tracing::error!(%error, "an IMAP request was not finished");
+                                End::Closed
+                            })?
+                        }
                         (request, _) => {
+                            if unsent.len() >= GATHER {
+                                stream.write(&std::mem::take(&mut unsent), limit).await?;
+                            }
                             let answer = Box::pin(self.answer(request)).await;
                             // spec: rfc3501#6.3.11 a message that comes to the opened mailbox is told before the command's end ·
                             // rfc7162#3.2.7 and so is what others changed before this MODSEQ
@@ -242,10 +260,10 @@ impl Connection {
 
     /// Messages that a command reads one after another are read and taken in at one go: until there is enough to send, or the session
     /// asks for something else. What a SORT or THREAD keeps is counted after each.
-    async fn load_on(&self, mut session: Session, mut request: Request, mailbox: Arc<str>) -> Result<(Session, Vec<Output>), End> {
+    fn reading(&self, mut session: Box<Session>, mut request: Request, mailbox: Arc<str>) -> impl FnOnce() -> (Box<Session>, Vec<Output>) + Send + 'static {
         let imap = Arc::clone(&self.imap);
         let (open, now) = (self.open.as_ref().map(|(folder, _)| *folder), imap.clock.now());
-        let read = move || {
+        move || {
             let (mut outputs, mut gathered) = (Vec::new(), 0);
             for read in 1.. {
                 let started = std::time::Instant::now();
@@ -265,12 +283,7 @@ impl Connection {
                 outputs.extend(next);
             }
             (session, outputs)
-        };
-        // A panic there leaves no session to go on with.
-        brief(read).await.map_err(|error| {
-            tracing::error!(%error, "an IMAP request was not finished");
-            End::Closed
-        })
+        }
     }
 
     /// Counts what a SORT or THREAD keeps; whether all of them together keep more than is allowed.
@@ -453,7 +466,7 @@ async fn login_over(login: &mut Option<Standing>) {
 
 /// The session takes an answer. What takes long to read, a large message or a search of a large folder, is read where it keeps nobody
 /// else from being served.
-async fn take_in(mut session: Session, answer: Answer) -> Result<(Session, Vec<Output>), End> {
+async fn take_in(mut session: Box<Session>, answer: Answer) -> Result<(Box<Session>, Vec<Output>), End> {
     let large = match &answer {
         Answer::Bytes(bytes) => bytes.len() > LARGE_MESSAGE,
         Answer::Opened { messages, .. } => messages.len() > MANY_FOUND && session.resyncs(),
