@@ -30,7 +30,7 @@ const EARLY_READ: usize = 16 * 1024;
 const LARGE_READ: usize = 64 * 1024;
 /// Octets gathered before they are sent, however many messages they come from: so many that to have the next read on another thread
 /// meanwhile is worth waking it.
-const GATHER: usize = 64 * 1024;
+const GATHER: usize = 128 * 1024;
 /// Octets of a message, and messages found, from which on a session takes milliseconds to take them in.
 const LARGE_MESSAGE: usize = 256 * 1024;
 const MANY_FOUND: usize = 20_000;
