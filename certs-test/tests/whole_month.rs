@@ -20,6 +20,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 const KIND: &str = "housing-fund";
 const PEOPLE: u64 = 24;
 const WORKERS: usize = 2;
+/// How often it is said how far it has come.
+const TOLD_EVERY: usize = 1_000;
 
 /// A session over TLS, line by line.
 struct Talk(BufReader<StreamOwned<ClientConnection, TcpStream>>);
@@ -178,7 +180,12 @@ fn every_statement_of_a_month_is_the_same_octets_everywhere_and_verifies() {
             let (office, config, next, place) = (&office, &config, &next, place.path().join(format!("worker-{worker}")));
             std::fs::create_dir(&place).unwrap();
             scope.spawn(move || {
-                while let Some(account) = office.people.get(next.fetch_add(1, Ordering::Relaxed)) {
+                loop {
+                    let one = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(account) = office.people.get(one) else { break };
+                    if one > 0 && one.is_multiple_of(TOLD_EVERY) {
+                        println!("  {one} begun after {:.0?}", begun.elapsed());
+                    }
                     let message = by_imap(config, office.imaps, account);
                     assert!(by_pop3(config, pop3s, account) == message, "{}: POP3 gives other octets", account.address);
                     assert!(by_archive(office, account, &place) == message, "{}: the archive has other octets", account.address);
