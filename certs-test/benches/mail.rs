@@ -11,6 +11,8 @@
 mod delivery;
 #[path = "mail/least.rs"]
 mod least;
+#[path = "mail/least_imap.rs"]
+mod least_imap;
 #[path = "mail/letters.rs"]
 mod letters;
 #[path = "mail/measure.rs"]
@@ -37,6 +39,7 @@ fn main() {
         return;
     }
     least::serve(&arguments);
+    least_imap::serve(&arguments);
     if let Some(package) = peers::missing() {
         eprintln!("{package} is not installed; run scripts/bench, or apt-get install postfix dovecot-imapd dovecot-lmtpd");
         std::process::exit(1);
@@ -75,6 +78,7 @@ fn main() {
     }
     if chosen("mailbox") {
         reading::mailbox(&town, listed);
+        reading::least(&town, &home, listed);
     }
     if chosen("busy") {
         waiting::interactive(&town);

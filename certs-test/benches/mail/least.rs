@@ -16,7 +16,7 @@ use super::measure::Trees;
 
 const ARGUMENT: &str = "--least";
 /// What the gateway's own mail is compressed with.
-const DICTIONARY: &[u8] = include_bytes!("../../../mailgw/src/record/dictionary-1.zstd");
+pub const DICTIONARY: &[u8] = include_bytes!("../../../mailgw/src/record/dictionary-1.zstd");
 /// Octets of a message's record and of its leaf of the log.
 const RECORD: usize = 100;
 const LEAF: usize = 200;
@@ -54,18 +54,23 @@ pub fn serve(arguments: &[String]) {
     let store = store::open("fjall:store", Path::new(place)).unwrap();
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     println!("{}", listener.local_addr().unwrap().port());
+    ends_with_its_parent();
+    std::thread::scope(|scope| {
+        for (number, stream) in (0_u64..).zip(listener.incoming()) {
+            let store = &*store;
+            scope.spawn(move || session(store, stream.unwrap(), number << 32));
+        }
+    });
+}
+
+/// However that one ends.
+pub fn ends_with_its_parent() {
     let parent = std::os::unix::process::parent_id();
     std::thread::spawn(move || {
         while std::os::unix::process::parent_id() == parent {
             std::thread::sleep(Duration::from_secs(1));
         }
         std::process::exit(0);
-    });
-    std::thread::scope(|scope| {
-        for (number, stream) in (0_u64..).zip(listener.incoming()) {
-            let store = &*store;
-            scope.spawn(move || session(store, stream.unwrap(), number << 32));
-        }
     });
 }
 

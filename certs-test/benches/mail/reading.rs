@@ -1,5 +1,8 @@
 //! What a mail program does: it logs in, and it reads, flags and searches a large mailbox.
 
+use std::path::Path;
+
+use super::least_imap::Least;
 use super::letters::{RARE, letter};
 use super::measure::{Sample, interleaved, line};
 use super::town::{Place, Town};
@@ -118,6 +121,25 @@ pub fn mailbox(town: &Town, letters: usize) {
             1
         });
     }
+}
+
+/// Beside the least that any server on our store does for it.
+pub fn least(town: &Town, home: &Path, letters: usize) {
+    let least = Least::start(&home.join("least-imap"), BODIES.min(letters));
+    let fetch = format!("FETCH 1:{} BODY.PEEK[]", BODIES.min(letters));
+    let beside = |name: &str, aim: f64, work: &dyn Fn(&mut Imap) -> usize| {
+        let round = |mut client: Imap, trees: &super::measure::Trees| {
+            client.ask("SELECT INBOX");
+            let took = trees.measure(|| work(&mut client));
+            client.logout();
+            took
+        };
+        let ours = |_| round(Imap::open(least.port, source(0), &least.trust, &town.reader), &least.trees());
+        let (ours, theirs) = interleaved(ours, |_| round(open(town, &town.theirs()), &town.dovecot_trees()));
+        line(name, aim, &ours, &theirs);
+    };
+    beside("  the least that a server does: SELECT", 5.0, &|client| (0..SELECTS).map(|_| client.ask("SELECT INBOX")).count());
+    beside("  the least that a server on our store does: bodies", 2.0, &|client| client.count(&fetch, "FETCH"));
 }
 
 /// A session selects a mailbox that nobody has listed yet, and lists it. Ours keeps what it tells from when mail comes, and the last few
