@@ -27,8 +27,6 @@ pub const AGAIN: std::time::Duration = std::time::Duration::from_secs(15);
 /// Certificates of a client, its issuers included.
 const MAX_CHAIN: usize = 8;
 
-/// How long a list that could not be had is not asked for again: logins do not wait for it one after another.
-const SILENT: Duration = Duration::seconds(10);
 /// How long it holds that a certificate is good by lists that are still the same: after that they may have ended.
 const SAME: Duration = Duration::minutes(5);
 const MAX_LISTS: usize = 64;
@@ -38,37 +36,23 @@ pub trait Lists: Send + Sync {
     fn fetch(&self, url: &str, now: OffsetDateTime, most: Duration) -> Result<Arc<[u8]>, String>;
 }
 
-/// Lists as they were had last, and which could not be.
+/// Lists as they were had last.
 pub struct KeptLists {
     lists: Arc<RevocationLists>,
     had: Mutex<HashMap<String, Arc<[u8]>>>,
-    failed: Mutex<HashMap<String, (OffsetDateTime, String)>>,
 }
 
 impl KeptLists {
     pub fn new(lists: Arc<RevocationLists>) -> Self {
-        Self { lists, had: Mutex::default(), failed: Mutex::default() }
+        Self { lists, had: Mutex::default() }
     }
 }
 
 impl Lists for KeptLists {
     fn fetch(&self, url: &str, now: OffsetDateTime, most: Duration) -> Result<Arc<[u8]>, String> {
-        if let Some((at, error)) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).get(url)
-            && (*at..*at + SILENT).contains(&now)
-        {
-            return Err(error.clone());
-        }
-        let fetched = self.lists.fetch_within(&[url.to_owned()], now, most).map_err(|error| error.to_string());
-        let list = match fetched.map(|lists| lists.into_iter().next()) {
-            Ok(Some(list)) => list,
-            Ok(None) => return Err("no list".to_owned()),
-            Err(error) => {
-                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                failed.retain(|_, (at, _)| now < *at + SILENT);
-                failed.insert(url.to_owned(), (now, error.clone()));
-                return Err(error);
-            }
-        };
+        // Logins do not wait for a list that is away one after another.
+        let fetched = self.lists.fetch_in_passing(&[url.to_owned()], now, most).map_err(|error| error.to_string())?;
+        let list = fetched.into_iter().next().ok_or_else(|| "no list".to_owned())?;
         let mut had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(same) = had.get(url).filter(|had| ***had == *list) {
             return Ok(Arc::clone(same));
