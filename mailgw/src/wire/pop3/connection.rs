@@ -15,6 +15,7 @@ use super::answer::{failed, load, open, remove};
 use super::{Door, Maildrop, Pop3};
 use crate::record::folder::Folder;
 use crate::wire::accounts::{Accounts, Entered, LoginRefusal, Scope, Standing, Visit, Ways};
+use crate::wire::brief::changing;
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
@@ -221,7 +222,7 @@ async fn over(login: &mut Option<Standing>) {
 }
 
 async fn blocking(work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+    changing(work).await.unwrap_or_else(|error| {
         tracing::error!(%error, "a POP3 request was not finished");
         Answer::Failed
     })
