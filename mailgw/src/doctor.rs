@@ -37,6 +37,9 @@ pub struct Examined {
     /// Open mailboxes, a name of each, and the bureau's name that it reads like.
     #[serde(default)]
     pub look_alikes: Vec<(String, String, String)>,
+    /// Ports at which the policy has a provider's tokens taken.
+    #[serde(default)]
+    pub token_ports: Vec<String>,
 }
 
 /// The policies as they stand in the directory: the next start takes them, or refuses them. `read`: the digest of those that hold now.
@@ -66,6 +69,18 @@ pub fn look_alikes(examined: &Examined) -> Vec<Finding> {
         )
     };
     examined.look_alikes.iter().map(one).collect()
+}
+
+/// Whether a provider's tokens open mailboxes. `directory`: the state directory.
+pub fn tokens(configuration: Option<&crate::tokens::Configuration>, directory: &Path, ports: &[String]) -> Finding {
+    let Some(configuration) = configuration else {
+        return Finding::ok("tokens: no provider is named ([tokens] in mailgw.toml), so no token opens a mailbox");
+    };
+    match crate::tokens::Provider::open(configuration, directory) {
+        Err(error) => Finding::fail(format!("tokens: {error}"), "mend it: a start is refused with it, and a service that runs goes on with the keys it read last"),
+        Ok(_) if ports.is_empty() => Finding::warn("tokens: a provider is named, and no port takes its tokens", "write the ports as `token` below [login] in policies/mailbox/clients.toml, then start anew"),
+        Ok(provider) => Finding::ok(format!("tokens: {} keys of {}, taken at {}", provider.keys(), provider.issuer(), ports.join(", "))),
+    }
 }
 
 /// Asks the resolver alone.
@@ -267,7 +282,7 @@ mod tests {
         let records = vec![crate::dkim::Published { name: "s1._domainkey.mail.gz.example".to_owned(), text: "v=DKIM1; p=x".to_owned() }];
         let selectors = vec![ShownSelector { selector: "s1".to_owned(), in_use: true, records }];
         let (promise, key) = (Some("v=STSv1; id=1;".to_owned()), Some(crate::hex(&[1; 32])));
-        Examined { domain: "mail.gz.example".to_owned(), host: "mx.mail.gz.example".to_owned(), selectors, policies: None, promise, taken_back, key, strangers: Vec::new(), look_alikes: Vec::new() }
+        Examined { domain: "mail.gz.example".to_owned(), host: "mx.mail.gz.example".to_owned(), selectors, policies: None, promise, taken_back, key, strangers: Vec::new(), look_alikes: Vec::new(), token_ports: Vec::new() }
     }
 
     async fn found(code: u8, taken_back: bool) -> Vec<String> {

@@ -417,7 +417,7 @@ impl Service {
                 let strangers = gateway.letters.all().flat_map(|kind| kind.senders().map(|sender| (kind.name().to_owned(), sender.to_owned()))).filter(|(_, sender)| !known.contains(sender)).collect();
                 let alike = bureau::address::look_alikes(&*gateway.store, directory)?;
                 let look_alikes = alike.into_iter().map(|(mailbox, name, borne)| (mailbox.to_string(), name.to_string(), borne)).collect();
-                Ok(Outcome::Examined(crate::doctor::Examined { domain, host, promise, taken_back, key, selectors: gateway.dkim.show()?, policies, strangers, look_alikes }))
+                Ok(Outcome::Examined(crate::doctor::Examined { domain, host, promise, taken_back, key, selectors: gateway.dkim.show()?, policies, strangers, look_alikes, token_ports: directory.policy().clients().token_ports().collect() }))
             }
             Operation::QueueList(listed) => Ok(Outcome::Queue(gateway.queue.list(&listed)?)),
             Operation::QueueShow { message } => Ok(Outcome::Queued(Box::new(gateway.queue.show(&message)?))),

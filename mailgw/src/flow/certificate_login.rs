@@ -18,6 +18,7 @@ use crate::bureau::trust::{Anchors, Purpose, TrustError, crl_urls};
 use crate::directory::{Account, Credential, Directory, DirectoryError, Holder};
 use crate::record::body::digest;
 use crate::record::bureau::Chain;
+use crate::flow::login::meant;
 use crate::wire::accounts::{Entered, Login, LoginRefusal, Shown};
 
 /// Lists this old are believed here: with `AGAIN` a revocation that is published ends a session within a minute.
@@ -128,7 +129,7 @@ impl CertificateLogins {
         // 2. Whose it says it is: an open mailbox, and the one that is meant.
         let account = self.holder(&chain)?;
         let (number, operator) = match user {
-            Some(user) => self.meant(&account, user)?,
+            Some(user) => meant(&self.directory, &account, user)?.ok_or(Refused::Nobody)?,
             None => (account.number, None),
         };
         // 3. and 4. Ours, for this, and not revoked.
@@ -143,7 +144,7 @@ impl CertificateLogins {
         let place = (sha256, number);
         let shown = standing.get(&place).and_then(|looked| looked.shown.upgrade()).filter(|known| known.operator == operator).unwrap_or(shown);
         standing.insert(place, Looked { shown: Arc::downgrade(&shown), lists, at: now });
-        Ok(Entered { login: Login { number, credential: Credential::Certificate(sha256), operator }, signature: None, shown: Some(shown) })
+        Ok(Entered { login: Login { number, credential: Credential::Certificate(sha256), operator }, signature: None, shown: Some(shown), token: None })
     }
 
     /// Every certificate by which a session stands, once more: one that is revoked or over ends its sessions. Blocking.
@@ -173,21 +174,6 @@ impl CertificateLogins {
                     self.directory.end_logins_by(shown.number, Credential::Certificate(shown.sha256));
                 }
             }
-        }
-    }
-
-    /// The mailbox that is meant by name: its own, or an institution's that is open and that the citizen is an operator of.
-    fn meant(&self, account: &Account, user: &str) -> Result<(MailboxNumber, Option<u32>), Refused> {
-        let meant = self.directory.find(user)?.filter(Account::is_open).ok_or(Refused::Nobody)?;
-        if meant.number == account.number {
-            return Ok((account.number, None));
-        }
-        match (&account.holder, &meant.holder) {
-            (Holder::Citizen { .. }, Holder::Institution { .. }) => {
-                let (operator, _) = self.directory.operator_of(meant.number, account.number)?.ok_or(Refused::Nobody)?;
-                Ok((meant.number, Some(operator)))
-            }
-            _ => Err(Refused::Nobody),
         }
     }
 

@@ -377,6 +377,10 @@ impl Connection {
                 let certificates = self.certificates.clone();
                 self.login(|imap| &imap.certificates, move |accounts, visit| accounts.certificate(&certificates, user.as_deref(), visit)).await
             }
+            Question::Token(bearer) => match self.login(|imap| &imap.certificates, move |accounts, visit| accounts.token(&bearer, visit)).await {
+                Answer::Refused { code: RefusalCode::AuthenticationFailed, .. } => Answer::NoToken(self.imap.accounts.token_refused()),
+                answer => answer,
+            },
         }
     }
 

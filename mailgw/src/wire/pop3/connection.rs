@@ -120,6 +120,10 @@ impl Connection {
                 let certificates = self.certificates.clone();
                 self.enter(|pop3| &pop3.certificates, move |accounts, visit| accounts.certificate(&certificates, user.as_deref(), visit)).await
             }
+            Request::Sasl(Question::Token(bearer)) => match self.enter(|pop3| &pop3.certificates, move |accounts, visit| accounts.token(&bearer, visit)).await {
+                Answer::Denied => Answer::NoToken(self.pop3.accounts.token_refused()),
+                answer => answer,
+            },
             Request::Open => self.open().await,
             Request::Load { uid, shows } => {
                 let (Some((_, folder)), Some(standing), pop3) = (&self.maildrop, &self.login, Arc::clone(&self.pop3)) else { return Answer::Failed };
