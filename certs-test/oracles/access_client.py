@@ -1,4 +1,4 @@
-"""Who logs in and how: imaplib, smtplib, poplib, curl and OpenSSL, with a SCRAM client of our own on hashlib and hmac.
+"""Who logs in and how: imaplib, smtplib, poplib, curl and OpenSSL, with a SCRAM client of our own on hashlib and hmac, and tokens made by `cryptography`.
 
 usage: access_client.py HOME STEP; access.json there says where what is."""
 import base64, hashlib, hmac, imaplib, json, os, poplib, re, secrets, smtplib, ssl, subprocess, sys, time, urllib.error, urllib.request
@@ -449,4 +449,4 @@ def operators():
     print(json.dumps({"ids": ids}))
 
 
-{"app_passwords": app_passwords, "bound": bound, "operators": operators, "maildrop": maildrop, "certificate": certificate, "settings": settings, "withdrawn": withdrawn}[step]()
+{"app_passwords": app_passwords, "bound": bound, "operators": operators, "maildrop": maildrop, "certificate": certificate, "provider_keys": provider_keys, "tokens": tokens, "settings": settings, "withdrawn": withdrawn}[step]()
