@@ -1,4 +1,4 @@
-"""Who logs in and how: imaplib, smtplib, poplib, curl and OpenSSL, with a SCRAM client of our own on hashlib and hmac.
+"""Who logs in and how: imaplib, smtplib, poplib, curl and OpenSSL, with a SCRAM client of our own on hashlib and hmac, and tokens made by `cryptography`.
 
 usage: access_client.py HOME STEP; access.json there says where what is."""
 import base64, hashlib, hmac, imaplib, json, os, poplib, re, secrets, smtplib, ssl, subprocess, sys, time, urllib.error, urllib.request
@@ -267,6 +267,120 @@ def certificate():
     print(f"a session ended {took:.1f} s after the revocation")
 
 
+def provider_keys():
+    """Two keys of a provider, made by `cryptography`: their public halves where the gateway reads them."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    keys = []
+    for name in ["first", "next"]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        open(os.path.join(home, name + ".token-key"), "wb").write(key.private_bytes(*form))
+        numbers = key.public_key().public_numbers()
+        keys.append({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": name, "x": b64url(numbers.x.to_bytes(32, "big")), "y": b64url(numbers.y.to_bytes(32, "big"))})
+    json.dump({"keys": keys}, open(os.path.join(home, "mailgw/tokens.json"), "w"))
+
+
+b64url = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def token(name="first", header=None, lasts=600, **changed):
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, utils
+    now = int(time.time())
+    head = {"alg": "ES256", "typ": "at+jwt", "kid": name} | (header or {})
+    claims = {"iss": "https://id.example", "aud": "suiyin-mail", "sub": user, "client_id": "judge", "jti": secrets.token_hex(8), "iat": now, "exp": now + lasts} | changed
+    signed = b64url(json.dumps(head).encode()) + "." + b64url(json.dumps(claims).encode())
+    if head["alg"] == "none":
+        return signed + "."
+    key = serialization.load_pem_private_key(open(os.path.join(home, name + ".token-key"), "rb").read(), None)
+    if head["alg"] == "HS256":
+        # The public key as if it were a shared secret.
+        public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return signed + "." + b64url(hmac.digest(public, signed.encode(), "sha256"))
+    r, s = utils.decode_dss_signature(key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+    return signed + "." + b64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+
+
+def bearer(token, acts_as=""):
+    return f"n,{acts_as},\x01host=localhost\x01port=993\x01auth=Bearer {token}\x01\x01".encode()
+
+
+def ends_within(client, seconds):
+    began = time.time()
+    client.sock.settimeout(seconds)
+    while line := client.readline():
+        if line.startswith(b"* BYE"):
+            break
+    assert line.startswith(b"* BYE"), line
+    return time.time() - began
+
+
+def tokens():
+    told = []
+
+    def answers(token, acts_as=""):
+        """What imaplib and smtplib send: the response, then that the refusal was heard."""
+        steps = iter([lambda _: bearer(token, acts_as), lambda said: (told.append(said), b"\x01")[1]])
+        return lambda challenge: next(steps)(challenge)
+
+    def by_smtp(name, token, acts_as=""):
+        client = smtp(name)
+        assert "OAUTHBEARER" in client.esmtp_features["auth"].split(), client.esmtp_features["auth"]
+        code, said = client.docmd("AUTH", "OAUTHBEARER " + b64(bearer(token, acts_as)))
+        if code == 334:
+            told.append(base64.b64decode(said))
+            code, said = client.docmd("AQ==")
+        return client, code
+
+    enter = lambda token, acts_as="": by_imap(lambda client: client.authenticate("OAUTHBEARER", answers(token, acts_as)))
+    enter(token()).logout()
+    enter(token("next"), "a=" + user).logout()
+    for name in ["submissions", "submission"]:
+        client, code = by_smtp(name, token())
+        assert code == 235
+        client.sendmail(user, [user], f"From: {user}\r\nTo: <{user}>\r\nSubject: by token\r\n\r\nhello\r\n".encode())
+        client.quit()
+    for name in ["pop3s", "pop3"]:
+        client = pop(name)
+        assert client._shortcmd("AUTH OAUTHBEARER").startswith(b"+") and client._shortcmd(b64(bearer(token()))).startswith(b"+OK")
+        client.quit()
+    # Without TLS it is neither offered nor taken.
+    clear = smtplib.SMTP("localhost", ports["submission"])
+    clear.ehlo()
+    assert "auth" not in clear.esmtp_features and clear.docmd("AUTH", "OAUTHBEARER " + b64(bearer(token())))[0] == 538
+    clear = imaplib.IMAP4("localhost", ports["imap"])
+    assert not any("OAUTHBEARER" in word for word in clear.capabilities)
+    assert "PRIVACYREQUIRED" in refused(imaplib.IMAP4.error, lambda: clear.authenticate("OAUTHBEARER", answers(token())))
+    # What opens nothing: each told the same, and as late as a wrong password.
+    for what, bad in {
+        "over": token(lasts=-1), "for another": token(aud="another"), "by another": token(iss="https://id.example/"), "unsigned": token(header={"alg": "none"}), "HS256": token(header={"alg": "HS256"}),
+        "an ID token": token(header={"typ": "JWT"}), "not of its key": token(header={"kid": "next"}), "too long": token(lasts=7_200), "of nobody": token(sub=given["nobody"]), "revoked": token(jti="revoked-1"), "none": "x",
+    }.items():
+        began, before = time.time(), len(told)
+        assert "AUTHENTICATIONFAILED" in refused(imaplib.IMAP4.error, lambda: enter(bad)), what
+        assert time.time() - began >= 2 and len(told) == before + 1, what
+    assert by_smtp("submissions", token(aud="another"))[1] == 535
+    assert {json.dumps(json.loads(said)) for said in told} == {'{"status": "invalid_token", "openid-configuration": "https://id.example/.well-known/openid-configuration"}'}, told
+    # Of another mailbox than is meant; and malformed.
+    assert "AUTHENTICATIONFAILED" in refused(imaplib.IMAP4.error, lambda: enter(token(), "a=" + given["other"]))
+    for malformed in [b"\x01", b"n,,", bearer("a b"), bearer(token())[:-1]]:
+        assert smtp("submissions").docmd("AUTH", "OAUTHBEARER " + b64(malformed))[0] == 501
+        assert "BAD" in refused(imaplib.IMAP4.error, lambda: by_imap(lambda client: client.authenticate("OAUTHBEARER", lambda _: malformed)))
+    # Its time ends the session, and the withdrawal of a key those that it made.
+    short, first, other = enter(token(lasts=8)), enter(token()), enter(token("next"))
+    kept = by_imap(lambda client: client.login(user, given["every"]))
+    took = ends_within(short, 8 + 60)
+    path = os.path.join(home, "mailgw/tokens.json")
+    keys = json.load(open(path))
+    json.dump({"keys": [key for key in keys["keys"] if key["kid"] == "next"]}, open(path + ".new", "w"))
+    os.replace(path + ".new", path)
+    withdrawn = ends_within(first, 60)
+    refused(imaplib.IMAP4.error, lambda: enter(token()))
+    assert other.noop()[0] == "OK" and kept.noop()[0] == "OK"
+    print(f"a session ended {took - 8:.1f} s after its token, another {withdrawn:.1f} s after the key was withdrawn")
+
+
 def settings():
     base = f"https://localhost:{ports['autoconfig']}"
     ask = lambda path, data=None: urllib.request.urlopen(urllib.request.Request(base + path, data=data), context=tls, timeout=20).read()
@@ -335,4 +449,4 @@ def operators():
     print(json.dumps({"ids": ids}))
 
 
-{"app_passwords": app_passwords, "bound": bound, "operators": operators, "maildrop": maildrop, "certificate": certificate, "settings": settings, "withdrawn": withdrawn}[step]()
+{"app_passwords": app_passwords, "bound": bound, "operators": operators, "maildrop": maildrop, "certificate": certificate, "provider_keys": provider_keys, "tokens": tokens, "settings": settings, "withdrawn": withdrawn}[step]()

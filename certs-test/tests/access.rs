@@ -1,4 +1,4 @@
-//! Who logs in to the built gateway and how: app passwords, SCRAM, certificates; POP3; and the settings mail programs find. Judged by
+//! Who logs in to the built gateway and how: app passwords, SCRAM, certificates, tokens; POP3; and the settings mail programs find. Judged by
 //! imaplib, smtplib, poplib, curl and OpenSSL.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -98,6 +98,31 @@ fn a_citizens_certificate_opens_the_mailbox_until_it_is_revoked() {
     let revoke = [ca.as_str(), "--dir", "ca", "--passphrase-file", "pass", "revoke", &anna, "--reason", "key-compromise"].map(str::to_owned);
     let given = json!({ "ports": ports, "user": user, "other": other, "every": made(&office, &user, "imap,smtp", "手机"), "revoke": revoke });
     judged(&office, &given, "certificate");
+}
+
+#[test]
+fn a_providers_token_opens_the_mailbox_until_it_is_over() {
+    let place = tempfile::tempdir().unwrap();
+    let (mut office, ports) = open(place.path());
+    let (user, other) = (office.people.first().unwrap().address.clone(), office.people.get(1).unwrap().address.clone());
+    let every = made(&office, &user, "imap,smtp,pop3", "手机");
+    let given = json!({ "ports": ports, "user": user, "other": other, "nobody": format!("2234567898@{DOMAIN}"), "every": every });
+    let said = |office: &Office| office.mailgw(&["--json", "doctor"]).out;
+    assert!(said(&office).contains("no provider is named"));
+    judged(&office, &given, "provider_keys");
+    office.write("mailgw/revoked-tokens", b"revoked-1\n");
+    let configuration = std::fs::read_to_string(office.home.join("mailgw/mailgw.toml")).unwrap();
+    let provider = "\n[tokens]\nissuer = \"https://id.example\"\naudience = \"suiyin-mail\"\nkeys = \"tokens.json\"\nrevoked = \"revoked-tokens\"\nopenid_configuration = \"https://id.example/.well-known/openid-configuration\"\n";
+    office.write("mailgw/mailgw.toml", (configuration + provider).as_bytes());
+    office.kill_gateway();
+    office.start_gateway();
+    assert!(said(&office).contains("2 keys of https://id.example, taken at imap, imaps, submission, submissions, pop3, pop3s"));
+    judged(&office, &given, "tokens");
+    // A token is a secret, and whose it is stands in no log.
+    let log = std::fs::read_to_string(office.home.join("mailgw.log")).unwrap();
+    assert!(log.contains("a client's token is refused") && !log.contains("eyJ") && !log.contains(user.split('@').next().unwrap()));
+    office.write("mailgw/tokens.json", b"{}");
+    assert!(said(&office).contains("it is no JWK set"));
 }
 
 #[test]

@@ -34,6 +34,12 @@ pub struct Examined {
     /// Kinds whose policy names a sender that is no bureau of the register, and the name.
     #[serde(default)]
     pub strangers: Vec<(String, String)>,
+    /// Open mailboxes, a name of each, and the bureau's name that it reads like.
+    #[serde(default)]
+    pub look_alikes: Vec<(String, String, String)>,
+    /// Ports at which the policy has a provider's tokens taken.
+    #[serde(default)]
+    pub token_ports: Vec<String>,
 }
 
 /// The policies as they stand in the directory: the next start takes them, or refuses them. `read`: the digest of those that hold now.
@@ -52,6 +58,29 @@ pub fn senders(examined: &Examined) -> Vec<Finding> {
         Finding::warn(format!("policy: {kind} names the sender {sender}, whom nobody registered"), "register it with `mailgw bureau set`, or mend `senders` in policies/senders")
     };
     examined.strangers.iter().map(stranger).collect()
+}
+
+/// Mailboxes whose names people take for a bureau's: none is opened so any more, and those of before go on.
+pub fn look_alikes(examined: &Examined) -> Vec<Finding> {
+    let one = |(mailbox, name, borne): &(String, String, String)| {
+        Finding::warn(
+            format!("names: the mailbox {mailbox} bears {name}, which reads like {borne}, under which a bureau seals or sends"),
+            format!("look whose it is: `mailgw mailbox show {mailbox}`; end it where it is meant to deceive (`mailgw mailbox close {mailbox}`), or give the bureau another address (`mailgw bureau set` with a seal for it, `mailgw bureau sender allow` and `withdraw`)"),
+        )
+    };
+    examined.look_alikes.iter().map(one).collect()
+}
+
+/// Whether a provider's tokens open mailboxes. `directory`: the state directory.
+pub fn tokens(configuration: Option<&crate::tokens::Configuration>, directory: &Path, ports: &[String]) -> Finding {
+    let Some(configuration) = configuration else {
+        return Finding::ok("tokens: no provider is named ([tokens] in mailgw.toml), so no token opens a mailbox");
+    };
+    match crate::tokens::Provider::open(configuration, directory) {
+        Err(error) => Finding::fail(format!("tokens: {error}"), "mend it: a start is refused with it, and a service that runs goes on with the keys it read last"),
+        Ok(_) if ports.is_empty() => Finding::warn("tokens: a provider is named, and no port takes its tokens", "write the ports as `token` below [login] in policies/mailbox/clients.toml, then start anew"),
+        Ok(provider) => Finding::ok(format!("tokens: {} keys of {}, taken at {}", provider.keys(), provider.issuer(), ports.join(", "))),
+    }
 }
 
 /// Asks the resolver alone.
@@ -253,7 +282,7 @@ mod tests {
         let records = vec![crate::dkim::Published { name: "s1._domainkey.mail.gz.example".to_owned(), text: "v=DKIM1; p=x".to_owned() }];
         let selectors = vec![ShownSelector { selector: "s1".to_owned(), in_use: true, records }];
         let (promise, key) = (Some("v=STSv1; id=1;".to_owned()), Some(crate::hex(&[1; 32])));
-        Examined { domain: "mail.gz.example".to_owned(), host: "mx.mail.gz.example".to_owned(), selectors, policies: None, promise, taken_back, key, strangers: Vec::new() }
+        Examined { domain: "mail.gz.example".to_owned(), host: "mx.mail.gz.example".to_owned(), selectors, policies: None, promise, taken_back, key, strangers: Vec::new(), look_alikes: Vec::new(), token_ports: Vec::new() }
     }
 
     async fn found(code: u8, taken_back: bool) -> Vec<String> {

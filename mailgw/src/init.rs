@@ -51,6 +51,9 @@ pub struct Configuration {
     /// How texts go to phones; without it no phone is told anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub texts: Option<crate::texts::Configuration>,
+    /// The identity provider whose tokens open mailboxes; without it none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<crate::tokens::Configuration>,
 }
 
 /// Ports as the world sees them; one that is missing is the one that is listened at.

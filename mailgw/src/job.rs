@@ -17,6 +17,7 @@ use runtime::shutdown::Shutdown;
 use crate::flow::access;
 use crate::flow::certificate::tell_all;
 use crate::flow::certificate_login::{AGAIN, CertificateLogins};
+use crate::flow::token_login::{self, TokenLogins};
 use crate::flow::evidence::{TimestampAuthority, seal, stamp, unsigned, unstamped};
 use crate::flow::hold::forget_deleted;
 use crate::flow::notices::{Collected, collect};
@@ -69,6 +70,11 @@ impl NoticeMetrics {
 /// Looks again at the certificates by which somebody is logged in, until shutdown: who is revoked is logged out.
 pub async fn certificates(logins: Arc<CertificateLogins>, shutdown: Shutdown) {
     Turns::every(AGAIN, shutdown).take(move || logins.look_again(), |_| {}).await;
+}
+
+/// Looks again at the tokens by which somebody is logged in, until shutdown: whose is over or withdrawn is logged out.
+pub async fn tokens(logins: Arc<TokenLogins>, shutdown: Shutdown) {
+    Turns::every(token_login::AGAIN, shutdown).take(move || logins.look_again(), |_| {}).await;
 }
 
 /// Asks every outbox for letters until shutdown. One that is away is asked again; a turn under way ends first.

@@ -31,6 +31,7 @@ pub mod service;
 pub mod statement;
 pub mod texts;
 pub mod tls;
+pub mod tokens;
 pub mod verdict;
 pub mod wire;
 

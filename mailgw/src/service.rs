@@ -415,7 +415,9 @@ impl Service {
                 let policies = crate::policy::noted(&*gateway.store).map_err(DirectoryError::from)?;
                 let known: BTreeSet<String> = bureau::list(&*gateway.store)?.into_iter().map(|bureau| bureau.code).collect();
                 let strangers = gateway.letters.all().flat_map(|kind| kind.senders().map(|sender| (kind.name().to_owned(), sender.to_owned()))).filter(|(_, sender)| !known.contains(sender)).collect();
-                Ok(Outcome::Examined(crate::doctor::Examined { domain, host, promise, taken_back, key, selectors: gateway.dkim.show()?, policies, strangers }))
+                let alike = bureau::address::look_alikes(&*gateway.store, directory)?;
+                let look_alikes = alike.into_iter().map(|(mailbox, name, borne)| (mailbox.to_string(), name.to_string(), borne)).collect();
+                Ok(Outcome::Examined(crate::doctor::Examined { domain, host, promise, taken_back, key, selectors: gateway.dkim.show()?, policies, strangers, look_alikes, token_ports: directory.policy().clients().token_ports().collect() }))
             }
             Operation::QueueList(listed) => Ok(Outcome::Queue(gateway.queue.list(&listed)?)),
             Operation::QueueShow { message } => Ok(Outcome::Queued(Box::new(gateway.queue.show(&message)?))),

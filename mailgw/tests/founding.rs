@@ -30,7 +30,7 @@ fn found(path: &Path) -> Opened {
     let anchors = anchors();
     let any = "127.0.0.1:0".parse().unwrap();
     let listen = Listen { smtp: any, imap: any, imaps: any, submissions: None, submission: None, pop3: None, pop3s: None, autoconfig: None, applications: None, push: None, lmtp: None, http: any };
-    let configuration = Configuration { store: "fjall:store".into(), sealer: "sealer".into(), outbox: Vec::new(), policy_arc: "1.3.6.1.4.1.32473".into(), listen, announced: None, timestamp: None, sending: None, texts: None };
+    let configuration = Configuration { store: "fjall:store".into(), sealer: "sealer".into(), outbox: Vec::new(), policy_arc: "1.3.6.1.4.1.32473".into(), listen, announced: None, timestamp: None, sending: None, texts: None, tokens: None };
     let founding = Founding { domain: "mail.gz.example", host: "mx.mail.gz.example", configuration, anchors: anchors.as_bytes() };
     init::init(path, &founding, &passphrase(), clock()).unwrap()
 }

@@ -381,6 +381,33 @@ async fn the_end_of_the_service_cuts_no_message() {
     assert!(TcpStream::connect(office.address).await.is_err());
 }
 
+/// The service ends while a mail waits for its commit: its sender hears what became of it, taken or not, and then the connection ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn who_waits_for_a_commit_when_the_service_ends_hears_what_became_of_it() {
+    for fails in [false, true] {
+        let ((begun, waits), (goes, may_go)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+        // Two commits make the mailboxes, one reserves ids of bodies.
+        let below: Arc<dyn Store> = if fails { Arc::new(Faulty::new(Arc::new(Memory::new())).at(3, Fault::Lost)) } else { Arc::new(Memory::new()) };
+        let slow = store::Between::before_commit(below, 3, move || {
+            begun.send(()).unwrap();
+            may_go.recv().unwrap();
+        });
+        let office = Office::over(Arc::new(slow), Limits::default(), Quota::NONE).await;
+        let mut client = office.client().await;
+        client.begin(&[&format!("{ONE}@b.cn")]).await;
+        client.send("hello\r\n.\r\n").await;
+        tokio::task::spawn_blocking(move || waits.recv().unwrap()).await.unwrap();
+        office.shutdown.begin();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        goes.send(()).unwrap();
+        assert!(client.reply().await.starts_with(if fails { "451 " } else { "250 " }));
+        assert!(client.reply().await.starts_with("421 4.3.2 "));
+        client.assert_ended().await;
+        assert_eq!(office.inbox(ONE).len(), usize::from(!fails));
+        tokio::time::timeout(Duration::from_secs(10), office.served).await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn pieces_of_told_length_and_octets_that_are_no_lines() {
     let office = Office::new(Limits::default()).await;

@@ -1,7 +1,7 @@
 //! The shipped mailbox policy: its meaning, and what it decides.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use policies::mailbox::{AliasError, MailboxKind, MailboxNumber, MailboxPolicy, PasswordError, Promise, PromiseMode, SHIPPED};
+use policies::mailbox::{AliasError, MailboxKind, MailboxNumber, MailboxPolicy, PasswordError, Port, Promise, PromiseMode, SHIPPED};
 
 fn shipped() -> MailboxPolicy {
     MailboxPolicy::parse(SHIPPED).unwrap()
@@ -22,7 +22,7 @@ fn names_that_an_institution_may_have() {
     let policy = shipped();
     assert_eq!(policy.grant_alias("GJJ").unwrap().as_str(), "gjj");
     assert_eq!(policy.grant_alias("Postmaster"), Err(AliasError::Reserved));
-    for name in ["no-reply", "no.reply", "post-master", "tlsrpt", "adm1n", "ROOT", "r0-0t", "lnfo"] {
+    for name in ["no-reply", "no.reply", "post-master", "tlsrpt", "adm1n", "adrnin", "vvebmaster", "new5", "ROOT", "r0-0t", "lnfo"] {
         assert_eq!(policy.grant_alias(name), Err(AliasError::Reserved), "{name}");
     }
     assert_eq!(policy.grant_alias("ab"), Err(AliasError::Length { min: 3, max: 32 }));
@@ -140,6 +140,12 @@ fn what_mail_programs_are_not_offered() {
     let number = MailboxNumber::parse("1234567897").unwrap();
     assert!(clients.off_for().get(&number).unwrap().contains("QRESYNC"));
     assert!(shipped().clients().off_for().is_empty());
+    // A directory of before says nothing of tokens: none is taken.
+    assert!(!clients.token_at(Port::Imaps) && shipped().clients().token_at(Port::Imaps) && shipped().clients().token_ports().count() == 6);
+    let text = "off = []\n[off_at]\nstarttls = []\ntls = []\n[off_for]\n[login]\ntoken = [\"imaps\"]\nno_token = [\"1234567897\"]\n";
+    let switched = with(text).unwrap();
+    assert!(switched.clients().token_at(Port::Imaps) && !switched.clients().token_at(Port::Submission) && switched.clients().no_token().contains(&number));
+    assert!(with(&text.replace("1234567897", "1234567890")).is_err() && with(&text.replace("imaps", "smtp")).is_err());
     for bad in ["off = [\"XYZ\"]\n[off_at]\nstarttls = []\ntls = []\n[off_for]\n", "off = []\n[off_at]\nstarttls = []\ntls = []\n[off_for]\n1234567890 = []\n"] {
         assert!(with(bad).is_err(), "{bad}");
     }

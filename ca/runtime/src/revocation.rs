@@ -18,6 +18,9 @@ use crate::exit::{Exit, Problem};
 /// A revocation takes effect here at most this long after the CA has published it.
 const KEEP: time::Duration = time::Duration::seconds(60);
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an address that gave no list is not asked again for those who do not wait: a list that is away costs one of them its patience
+/// in so long, and not each.
+const SILENT: time::Duration = time::Duration::seconds(10);
 /// A million revoked certificates make about 75 MB when each bears an invalidity date.
 const MAX_BYTES: usize = 128 << 20;
 /// Chains are short and each certificate names one list.
@@ -29,13 +32,15 @@ pub enum RevocationError {
     Address { url: String },
     #[error("the revocation list {url} cannot be fetched: {reason}; see that the CA serves it, then try again")]
     Unreachable { url: String, reason: String },
+    #[error("the revocation list {url} could not be fetched a moment ago: {reason}; see that the CA serves it, then try again")]
+    Silent { url: String, reason: String },
 }
 
 impl From<RevocationError> for Problem {
     fn from(error: RevocationError) -> Self {
         let (exit, code) = match &error {
             RevocationError::Address { .. } => (Exit::Refused, "revocation-address"),
-            RevocationError::Unreachable { .. } => (Exit::Unavailable, "revocation-unknown"),
+            RevocationError::Unreachable { .. } | RevocationError::Silent { .. } => (Exit::Unavailable, "revocation-unknown"),
         };
         let text = error.to_string();
         let (message, next) = text.rsplit_once("; ").unwrap_or((&text, ""));
@@ -47,11 +52,13 @@ impl From<RevocationError> for Problem {
 pub struct RevocationLists {
     handle: Handle,
     kept: Mutex<HashMap<String, (OffsetDateTime, Vec<u8>)>>,
+    /// Why there was none, and when that was found out.
+    silent: Mutex<HashMap<String, (OffsetDateTime, String)>>,
 }
 
 impl RevocationLists {
     pub fn new(handle: Handle) -> Self {
-        Self { handle, kept: Mutex::default() }
+        Self { handle, kept: Mutex::default(), silent: Mutex::default() }
     }
 
     /// The lists at these addresses, none of them older than a minute at `now`.
@@ -64,21 +71,50 @@ impl RevocationLists {
         urls.iter().map(|url| self.one(url, now, most.min(KEEP))).collect()
     }
 
+    /// As `fetch_within`, where others wait behind whoever asks: an address that gave no list a moment ago is not asked again yet.
+    pub fn fetch_in_passing(&self, urls: &[String], now: OffsetDateTime, most: time::Duration) -> Result<Vec<Vec<u8>>, RevocationError> {
+        let most = most.min(KEEP);
+        let one = |url: &String| match (self.kept(url, now, most), self.was_silent(url, now)) {
+            (Some(list), _) => Ok(list),
+            (None, Some(silent)) => Err(silent),
+            (None, None) => self.one(url, now, most),
+        };
+        urls.iter().map(one).collect()
+    }
+
+    fn kept(&self, url: &str, now: OffsetDateTime, most: time::Duration) -> Option<Vec<u8>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(url).filter(|(at, _)| (*at..*at + most).contains(&now)).map(|(_, list)| list.clone())
+    }
+
+    fn was_silent(&self, url: &str, now: OffsetDateTime) -> Option<RevocationError> {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, reason) = silent.get(url)?;
+        (*at..*at + SILENT).contains(&now).then(|| RevocationError::Silent { url: url.to_owned(), reason: reason.clone() })
+    }
+
     fn one(&self, url: &str, now: OffsetDateTime, most: time::Duration) -> Result<Vec<u8>, RevocationError> {
-        if let Some((at, list)) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(url)
-            && (*at..*at + most).contains(&now)
-        {
-            return Ok(list.clone());
+        if let Some(list) = self.kept(url, now, most) {
+            return Ok(list);
         }
         let list = self.handle.block_on(async { timeout(PATIENCE, get(url)).await });
-        let unreachable = |reason: String| RevocationError::Unreachable { url: url.to_owned(), reason };
-        let list = list.map_err(|_| unreachable(format!("no answer within {} s", PATIENCE.as_secs())))??;
+        let list = list.unwrap_or_else(|_| Err(RevocationError::Unreachable { url: url.to_owned(), reason: format!("no answer within {} s", PATIENCE.as_secs()) }));
+        let list = list.inspect_err(|error| self.note_silence(url, error, now))?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MAX_KEPT {
             kept.clear();
         }
         kept.insert(url.to_owned(), (now, list.clone()));
         Ok(list)
+    }
+
+    fn note_silence(&self, url: &str, error: &RevocationError, now: OffsetDateTime) {
+        let RevocationError::Unreachable { reason, .. } = error else { return };
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.retain(|_, (at, _)| (*at..*at + SILENT).contains(&now));
+        if silent.len() < MAX_KEPT {
+            silent.insert(url.to_owned(), (now, reason.clone()));
+        }
     }
 }
 
@@ -102,4 +138,66 @@ async fn get(url: &str) -> Result<Vec<u8>, RevocationError> {
     let body = Limited::new(answer.into_body(), MAX_BYTES).collect().await.map_err(|error| unreachable(error.to_string()))?;
     connection.abort();
     Ok(body.to_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+    use time::Duration;
+
+    use super::*;
+
+    /// An authority that is away for a while, and how often it was asked.
+    struct Away {
+        url: String,
+        is_away: Arc<AtomicBool>,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Away {
+        fn serve() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let this = Self { url: format!("http://{}/a.crl", listener.local_addr().unwrap()), is_away: Arc::default(), asked: Arc::default() };
+            let (is_away, asked) = (Arc::clone(&this.is_away), Arc::clone(&this.asked));
+            std::thread::spawn(move || {
+                for mut connection in listener.incoming().flatten() {
+                    asked.fetch_add(1, SeqCst);
+                    if !is_away.load(SeqCst) && connection.read(&mut [0; 1_024]).is_ok() {
+                        let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlist");
+                    }
+                }
+            });
+            this
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_away_is_asked_for_once_in_a_while_in_passing() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (authority, lists, now) = (Away::serve(), RevocationLists::new(runtime.handle().clone()), OffsetDateTime::UNIX_EPOCH);
+        let urls = [authority.url.clone()];
+        let in_passing = |seconds: i64, most: i64| lists.fetch_in_passing(&urls, now + Duration::seconds(seconds), Duration::seconds(most));
+        assert_eq!(in_passing(0, 60).unwrap(), [b"list"]);
+        authority.is_away.store(true, SeqCst);
+        // Whoever wants it younger hears that there is none, and others go on with the one that is young enough for them.
+        assert!(matches!(in_passing(40, 30), Err(RevocationError::Unreachable { .. })));
+        assert!(matches!(in_passing(41, 30), Err(RevocationError::Silent { .. })));
+        assert_eq!(in_passing(41, 60).unwrap(), [b"list"]);
+        assert_eq!(authority.asked.load(SeqCst), 2);
+        // Who waits for it asks all the same; and after a while everybody does.
+        assert!(matches!(lists.fetch_within(&urls, now + Duration::seconds(42), Duration::seconds(30)), Err(RevocationError::Unreachable { .. })));
+        assert!(matches!(in_passing(51, 30), Err(RevocationError::Silent { .. })));
+        assert!(matches!(in_passing(52, 30), Err(RevocationError::Unreachable { .. })));
+        assert_eq!(authority.asked.load(SeqCst), 4);
+        authority.is_away.store(false, SeqCst);
+        assert_eq!(in_passing(62, 30).unwrap(), [b"list"]);
+        // What is no address is nobody's silence.
+        let wrong = ["ftp://a/b".to_owned()];
+        assert!((0..2).all(|_| matches!(lists.fetch_in_passing(&wrong, now, Duration::seconds(30)), Err(RevocationError::Address { .. }))));
+    }
 }

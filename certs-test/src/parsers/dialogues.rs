@@ -5,7 +5,7 @@ use protocol::imap::exchange::{self as imap_exchange, Flags, MessageInfo};
 use protocol::imap::session as imap_session;
 use protocol::smtp::exchange::{Answer, Domain, Envelope, Output, Recipient, Request};
 use protocol::smtp::session::{Role, Session, Settings};
-use protocol::sasl::{Offer, Question, Salted};
+use protocol::sasl::{Offer, Question, Salted, TokenRefused};
 use protocol::smtp::trace;
 use time::macros::datetime;
 
@@ -199,7 +199,7 @@ fn pop3_talk(bytes: &[u8], cut: usize) -> (Vec<u8>, Vec<u32>) {
     use protocol::pop3::exchange::{Answer, Entry, Output, Request};
     use protocol::pop3::session::{Session, Settings};
     const MAILS: [&[u8]; 2] = [b"Subject: 1\r\n\r\n.\r\n", b"Subject: 2\r\n\r\nend"];
-    let offer = Offer { scram: true, binding: Some([1; 32]), certificate: true };
+    let offer = Offer { scram: true, binding: Some([1; 32]), certificate: true, token: true };
     let (mut session, mut todo) = Session::new(Settings { tls: false, offer: Offer::default(), budget: protocol::budget::Budget::default() });
     let (mut said, mut removed, mut tls) = (Vec::new(), Vec::new(), false);
     let mut pieces = bytes.chunks(cut);
@@ -216,6 +216,11 @@ fn pop3_talk(bytes: &[u8], cut: usize) -> (Vec<u8>, Vec<u32>) {
                             Request::Sasl(Question::Salt { .. }) => Answer::Salted(Salted { nonce: "N".to_owned(), salt: [2; 32], iterations: 4_096 }),
                             Request::Sasl(Question::Proof(proof)) if proof.proof == [0; 32] => Answer::Proved { signature: [3; 32] },
                             Request::Sasl(Question::Proof(_)) => Answer::Denied,
+                            Request::Sasl(Question::Token(bearer)) => {
+                                // What is believed stands in a line of JSON or of a log as it is.
+                                assert!(bearer.token.expose().bytes().all(|byte| byte.is_ascii_graphic()) && bearer.user.as_ref().is_none_or(|user| !user.is_empty()));
+                                if bearer.token.expose() == "good" { Answer::LoggedIn } else { Answer::NoToken(TokenRefused::new(Some("mail"), None).expect("plain words")) }
+                            }
                             Request::Open => Answer::Maildrop { uid_validity: 7, entries: (1..).zip(MAILS).map(|(uid, mail)| Entry { uid, size: mail.len() as u64 }).collect() },
                             Request::Load { uid, .. } => Answer::Bytes(MAILS.get(uid as usize - 1).copied().unwrap_or_default().into()),
                             Request::Remove { uids } => {
@@ -261,6 +266,9 @@ pub(super) fn pop3_seeds() -> Vec<Vec<u8>> {
         // n,,n=a,r=x and a proof of zeros
         "AUTH SCRAM-SHA-256\r\nbiwsbj1hLHI9eA==\r\nYz1iaXdzLHI9eE4scD1BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBPQ==\r\n\r\nSTAT\r\n",
         "AUTH SCRAM-SHA-256-PLUS cD10bHMtZXhwb3J0ZXIsLG49YSxyPXg=\r\n*\r\nAUTH EXTERNAL =\r\nSTAT\r\n",
+        // n,a=a=2Cb, and host, port and a token; and one that opens nothing
+        "AUTH OAUTHBEARER bixhPWE9MkNiLAFob3N0PW14AXBvcnQ9OTk1AWF1dGg9QmVhcmVyIGdvb2QBAQ==\r\nSTAT\r\n",
+        "AUTH OAUTHBEARER\r\nbiwsAWF1dGg9YmVhcmVyIGIuYS5kAQE=\r\nAQ==\r\nSTAT\r\n",
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()

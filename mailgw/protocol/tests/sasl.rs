@@ -5,11 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use protocol::imap::exchange as imap;
 use protocol::imap::extension::Extensions;
-use protocol::sasl::{Offer, Question, Salted};
+use protocol::sasl::{Offer, Question, Salted, TokenRefused};
 use protocol::smtp::exchange as smtp;
 
 const BINDING: [u8; 32] = [5; 32];
-const ALL: Offer = Offer { scram: true, binding: Some(BINDING), certificate: true };
+const ALL: Offer = Offer { scram: true, binding: Some(BINDING), certificate: true, token: true };
 const SERVER_FIRST: &str = "r=xN,s=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=,i=4096";
 
 fn salted() -> Salted {
@@ -35,6 +35,7 @@ enum Said {
     Proved,
     LoggedIn,
     Denied,
+    NoToken(TokenRefused),
 }
 
 fn said(question: Question) -> Said {
@@ -48,6 +49,8 @@ fn said(question: Question) -> Said {
             if proof.proof == [0; 32] { Said::Proved } else { Said::Denied }
         }
         Question::Certificate { user } => if user.is_none_or(|user| user == "a") { Said::LoggedIn } else { Said::Denied },
+        Question::Token(bearer) if bearer.token.expose() == "good" && bearer.user.as_deref().is_none_or(|user| user == "a") => Said::LoggedIn,
+        Question::Token(_) => Said::NoToken(TokenRefused::new(Some("mail"), None).unwrap()),
     }
 }
 
@@ -75,6 +78,7 @@ impl Imap {
                             Said::Salted(salted) => imap::Answer::Salted(salted),
                             Said::Proved => imap::Answer::Proved { off, signature: [3; 32] },
                             Said::LoggedIn => imap::Answer::LoggedIn { off },
+                            Said::NoToken(told) => imap::Answer::NoToken(told),
                             Said::Denied => imap::Answer::Refused { code: imap::RefusalCode::AuthenticationFailed, text: "No".into() },
                         }));
                     }
@@ -113,6 +117,7 @@ impl Smtp {
                         Said::Salted(salted) => smtp::Answer::Salted(salted),
                         Said::Proved => smtp::Answer::Proved { signature: [3; 32] },
                         Said::LoggedIn => smtp::Answer::LoggedIn,
+                        Said::NoToken(told) => smtp::Answer::NoToken(told),
                         Said::Denied => smtp::Answer::Denied,
                     })),
                     smtp::Output::Do(_) => next.extend(self.0.answer(smtp::Answer::Known)),
@@ -128,7 +133,7 @@ impl Smtp {
 #[test]
 fn imap_proves_both_ends_before_it_lets_in() {
     let (mut client, greeting) = Imap::new(ALL);
-    assert!(greeting.contains(" AUTH=EXTERNAL AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=PLAIN]"), "{greeting}");
+    assert!(greeting.contains(" AUTH=EXTERNAL AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=OAUTHBEARER AUTH=PLAIN]"), "{greeting}");
     assert_eq!(client.send("a AUTHENTICATE SCRAM-SHA-256-PLUS"), "+ \r\n");
     assert_eq!(client.send(&coded("p=tls-exporter,,n=a,r=x")), format!("+ {}\r\n", coded(SERVER_FIRST)));
     assert_eq!(client.send(&last(&bound(), [0; 32])), format!("+ {}\r\n", coded(&format!("v={}", STANDARD.encode([3; 32])))));
@@ -158,12 +163,12 @@ fn imap_refuses_what_proves_nothing() {
 fn what_is_not_offered_is_not_taken() {
     let (mut client, greeting) = Imap::new(Offer::default());
     assert!(greeting.contains(" AUTH=PLAIN]") && !greeting.contains("SCRAM"), "{greeting}");
-    for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL", "LOGIN", "CRAM-MD5"] {
+    for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL", "OAUTHBEARER", "XOAUTH2", "LOGIN", "CRAM-MD5"] {
         assert!(client.send(&format!("a AUTHENTICATE {mechanism}")).starts_with("a NO "), "{mechanism}");
     }
     let mut client = Smtp::new(Offer { scram: true, ..Offer::default() });
     assert!(client.send("EHLO x").contains("250-AUTH SCRAM-SHA-256 PLAIN LOGIN\r\n"));
-    for mechanism in ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1", "EXTERNAL"] {
+    for mechanism in ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1", "EXTERNAL", "OAUTHBEARER", "OAUTHBEARER YQ=="] {
         assert!(client.send(&format!("AUTH {mechanism}")).starts_with("504 "), "{mechanism}");
     }
 }
@@ -171,7 +176,7 @@ fn what_is_not_offered_is_not_taken() {
 #[test]
 fn smtp_proves_both_ends_too() {
     let mut client = Smtp::new(ALL);
-    assert!(client.send("EHLO x").contains("250-AUTH EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\r\n"));
+    assert!(client.send("EHLO x").contains("250-AUTH EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-256 OAUTHBEARER PLAIN LOGIN\r\n"));
     assert_eq!(client.send("AUTH SCRAM-SHA-256"), "334 \r\n");
     assert_eq!(client.send(&coded("n,,n=a,r=x")), format!("334 {}\r\n", coded(SERVER_FIRST)));
     assert!(client.send(&last(b"n,,", [1; 32])).starts_with("535 5.7.8 "));
@@ -200,4 +205,52 @@ fn a_certificate_says_who_one_is() {
     let (mut client, _) = Imap::new(ALL);
     assert_eq!(client.send("a AUTHENTICATE EXTERNAL"), "+ \r\n");
     assert!(client.send("").starts_with("a OK [CAPABILITY "));
+}
+
+/// `{"status":"invalid_token","scope":"mail"}`
+const NO_TOKEN: &str = "eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIiwic2NvcGUiOiJtYWlsIn0=";
+
+fn bearer(acts_as: &str, token: &str) -> String {
+    coded(&format!("n,{acts_as},\x01host=mx.b.cn\x01port=993\x01auth=Bearer {token}\x01\x01"))
+}
+
+#[test]
+fn imap_takes_a_token_and_says_where_tokens_are_had() {
+    for first in ["a AUTHENTICATE OAUTHBEARER", ""] {
+        let (mut client, _) = Imap::new(ALL);
+        let said = if first.is_empty() { client.send(&format!("a AUTHENTICATE OAUTHBEARER {}", bearer("a=a", "good"))) } else { client.send(first) + &client.send(&bearer("", "good")) };
+        assert!(said.trim_start_matches("+ \r\n").starts_with("a OK [CAPABILITY IMAP4rev1 "), "{said}");
+    }
+    let (mut client, _) = Imap::new(ALL);
+    for (at, (acts_as, answer)) in [("", "AQ=="), ("a=b", "no base64"), ("", "*")].into_iter().enumerate() {
+        let token = if acts_as.is_empty() { "bad" } else { "good" };
+        assert_eq!(client.send(&format!("b AUTHENTICATE OAUTHBEARER {}", bearer(acts_as, token))), format!("+ {NO_TOKEN}\r\n"));
+        let said = client.send(answer);
+        assert!(said.starts_with(if answer == "*" { "b BAD Cancelled\r\n" } else { "b NO [AUTHENTICATIONFAILED] The token opens nothing here\r\n" }), "{said}");
+        // However the exchange ends it is a failure, and the third is the last.
+        assert_eq!(said.ends_with("* BYE Too many failed logins\r\n"), at == 2, "{said}");
+    }
+    let (mut client, _) = Imap::new(ALL);
+    assert!(client.send(&format!("a AUTHENTICATE OAUTHBEARER {}", coded("n,,\x01auth=Bearer good\x01"))).starts_with("a BAD That is no response of OAUTHBEARER\r\n"));
+    assert!(client.send("b NAMESPACE").starts_with("b BAD Log in first"));
+}
+
+#[test]
+fn smtp_takes_a_token_and_says_where_tokens_are_had() {
+    for first in ["AUTH OAUTHBEARER", ""] {
+        let mut client = Smtp::new(ALL);
+        client.send("EHLO x");
+        let said = if first.is_empty() { client.send(&format!("AUTH OAUTHBEARER {}", bearer("a=a", "good"))) } else { client.send(first) + &client.send(&bearer("", "good")) };
+        assert!(said.trim_start_matches("334 \r\n").starts_with("235 2.7.0 "), "{said}");
+    }
+    let mut client = Smtp::new(ALL);
+    client.send("EHLO x");
+    assert_eq!(client.send(&format!("AUTH OAUTHBEARER {}", bearer("", "bad"))), format!("334 {NO_TOKEN}\r\n"));
+    assert_eq!(client.send("AQ=="), "535 5.7.8 The token opens nothing here\r\n");
+    assert_eq!(client.send(&format!("AUTH OAUTHBEARER {}", bearer("", "bad"))), format!("334 {NO_TOKEN}\r\n"));
+    assert!(client.send("*").starts_with("501 5.7.0 Cancelled\r\n"));
+    for malformed in ["n,,\x01auth=Bearer good\x01", "p=tls-exporter,,\x01auth=Bearer good\x01\x01", "\x01"] {
+        assert!(client.send(&format!("AUTH OAUTHBEARER {}", coded(malformed))).starts_with("501 5.5.2 "), "{malformed:?}");
+    }
+    assert!(client.send(&format!("AUTH OAUTHBEARER {}", bearer("", "good"))).starts_with("235 2.7.0 "));
 }

@@ -1,12 +1,14 @@
 //! Whose the address is that a bureau seals under or sends as: no mailbox of anybody else has it or reads like it, and none gets it.
 
+use std::collections::BTreeMap;
+
 use policies::certificate::HostName;
-use policies::mailbox::{Address, Alias, LocalPart};
+use policies::mailbox::{Address, Alias, LocalPart, MailboxNumber};
 use store::{Batch, Expectation, Store};
 
 use super::senders::MAX_ADDRESSES;
 use super::{BureauError, MAX_BUREAUS, address};
-use crate::directory::{Account, Directory, Holder};
+use crate::directory::{Account, Directory, DirectoryError, Holder};
 use crate::record::RecordError;
 use crate::record::bureau::{Bureau, Chain, SealNames};
 use crate::record::evidence::ReadError;
@@ -70,6 +72,22 @@ fn of_seals(store: &dyn Store, domain: &HostName) -> Result<SealNames, ReadError
         }
     }
     Ok(names)
+}
+
+/// The names of open mailboxes that are, or read like, another's who is a bureau: opened before that was looked at, or before this was read
+/// alike. Each with its mailbox and the bureau's name.
+pub fn look_alikes(store: &dyn Store, directory: &Directory) -> Result<Vec<(MailboxNumber, Alias, String)>, DirectoryError> {
+    let (names, _) = names(store, directory.domain())?;
+    let accounts: Vec<Account> = directory.named_accounts()?.into_iter().filter(Account::is_open).collect();
+    let code = |account: &Account| if let Holder::Institution { code, .. } = &account.holder { Some(code.as_str().to_owned()) } else { None };
+    let mut found = Vec::new();
+    for account in &accounts {
+        let code = code(account);
+        found.extend(account.aliases.iter().map(|alias| (account.number, alias, code.clone())));
+    }
+    let of_others = found.iter().map(|(_, alias, code)| (*alias, code.as_deref()));
+    let alike: BTreeMap<&Alias, &str> = names.of_others(of_others).collect();
+    Ok(found.iter().filter_map(|(number, alias, _)| alike.get(*alias).map(|borne| (*number, (*alias).clone(), (*borne).to_owned()))).collect())
 }
 
 /// The name that stands before the @, where the address is one of this domain.

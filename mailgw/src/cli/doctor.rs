@@ -22,6 +22,8 @@ pub fn doctor(place: &Place) -> Result<(), Problem> {
     match examined {
         Ok(Outcome::Examined(examined)) => {
             findings.extend(crate::doctor::senders(&examined));
+            findings.extend(crate::doctor::look_alikes(&examined));
+            findings.push(crate::doctor::tokens(configuration.tokens.as_ref(), &place.directory, &examined.token_ports));
             findings.extend(ask::runtime()?.block_on(crate::doctor::world(configuration.sending.as_ref(), &examined)));
         }
         Ok(_) => findings.push(Finding::fail("service: it answered something else", "run the same version of `mailgw` as the service")),

@@ -238,7 +238,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
             let listen = crate::init::Listen { smtp, imap, imaps, submissions: Some(submissions), submission: Some(submission), pop3, pop3s, autoconfig, applications, push, lmtp, http };
             let sending = resolver.map(crate::init::Sending::by);
             let outbox = outbox.iter().map(|socket| found::absolute(socket)).collect::<Result<_, _>>()?;
-            let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen, announced: None, timestamp, sending, texts: None };
+            let configuration = crate::init::Configuration { store, sealer: found::absolute(&sealer)?, outbox, policy_arc, listen, announced: None, timestamp, sending, texts: None, tokens: None };
             return found::init(&place, &domain, &host, configuration, &root);
         }
         Command::Mailbox(command) => return mailbox::run(&place, command),

@@ -31,6 +31,7 @@ use crate::flow::certificate_login::{CertificateLogins, KeptLists, Lists};
 use crate::flow::evidence::RemoteTimestamps;
 use crate::flow::login::Logins;
 use crate::flow::submit::Submission;
+use crate::flow::token_login::TokenLogins;
 use crate::flow::verified::Senders;
 use crate::autoconfig::Places;
 use crate::daily_report::{self, dmarc, tls as tls_report};
@@ -42,6 +43,7 @@ use crate::sending::route::Dns;
 use crate::sending::{self, Sender};
 use crate::service::{LongOperation, Operation, Outcome, Service, Told};
 use crate::verdict::Verifier;
+use crate::wire::accounts::Accounts;
 use crate::wire::smtp::Door;
 use crate::wire::{autoconfig, granted, imap, opening, pop3, push, smtp};
 
@@ -100,6 +102,16 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let gateway = &service.gateway;
     let certificates = Arc::new(CertificateLogins::new(Arc::clone(&gateway.directory), Arc::clone(&gateway.anchors), Arc::new(KeptLists::new(Arc::clone(&service.lists))) as Arc<dyn Lists>, Arc::clone(&gateway.clock)));
     background.begin("certificates", crate::job::certificates(Arc::clone(&certificates), shutdown.clone()));
+    let tokens = match &configuration.tokens {
+        Some(tokens) => {
+            let provider = crate::tokens::Provider::open(tokens, directory)?;
+            let logins = Arc::new(TokenLogins::new(Arc::clone(&gateway.directory), provider, Arc::clone(&gateway.clock)));
+            background.begin("tokens", crate::job::tokens(Arc::clone(&logins), shutdown.clone()));
+            Some(logins)
+        }
+        None => None,
+    };
+    let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock), certificates: Some(certificates), tokens });
     let reports = sending.as_ref().filter(|_| service.gateway.directory.policy().inbound().dmarc_reports).map(|sending| (sending.resolver, Arc::new(dmarc::Tallies::default())));
     if let Some((resolver, tallies)) = &reports {
         let reports = dmarc::DmarcReports::new(*resolver).map_err(|error| wrong(&error.to_string()))?;
@@ -107,8 +119,8 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     }
     let reception = reception(&service, sending.as_ref(), reports.map(|(_, tallies)| tallies), &metrics)?;
     let lmtp = lmtp(&service, &reception, &metrics)?;
-    let (reception, senders, clients) = (exchange(&service, &reception, &metrics)?, senders(&service, &certificates, sending.is_some(), &metrics)?, clients(&service, &certificates, &metrics)?);
-    let old_clients = old_clients(&service, &certificates, &metrics)?;
+    let (reception, senders, clients) = (exchange(&service, &reception, &metrics)?, senders(&service, &logins, sending.is_some(), &metrics)?, clients(&service, &logins, &metrics)?);
+    let old_clients = old_clients(&service, &logins, &metrics)?;
     let tallies = Arc::new(tls_report::Tallies::default());
     let sender = sending.as_ref().map(|sending| sender(&service, sending, &tallies, &metrics)).transpose()?;
     let reporting = match sending {
@@ -243,32 +255,32 @@ fn sender(service: &Service, sending: &Sending, tallies: &Arc<tls_report::Tallie
 }
 
 /// Mail of those who log in.
-fn senders(service: &Service, certificates: &Arc<CertificateLogins>, outgoing: bool, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
+fn senders(service: &Service, logins: &Arc<Logins>, outgoing: bool, metrics: &Registry) -> Result<Arc<smtp::Server>, Problem> {
     let gateway = &service.gateway;
-    let accounts = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock), certificates: Some(Arc::clone(certificates)) });
     let host = Domain::parse(&gateway.settings.host).map_err(|_| wrong("the gateway's host name is none for SMTP"))?;
     let domain = Domain::parse(&gateway.settings.domain).map_err(|_| wrong("the gateway's domain is none for SMTP"))?;
-    let submission = Submission { gateway: Arc::clone(gateway), accounts, random: Arc::new(SystemRandom::new()), host, domain, outgoing, senders: Some(bureaus(service)) };
-    let limits = smtp::Limits { roots: roots(service), ..granted::submission(gateway.directory.policy()) };
+    let submission = Submission { gateway: Arc::clone(gateway), accounts: Arc::clone(logins) as Arc<dyn Accounts>, random: Arc::new(SystemRandom::new()), host, domain, outgoing, senders: Some(bureaus(service)) };
+    let granted = granted::submission(gateway.directory.policy());
+    let limits = smtp::Limits { roots: roots(service), ways: granted.ways.with_tokens(logins.tokens.is_some()), ..granted };
     let registered = smtp::Metrics::register_submission(metrics).map_err(|error| wrong(&error.to_string()))?;
     Ok(smtp::Server::new(smtp::Desk::Submission(Arc::new(submission)), Arc::clone(&gateway.clock), tls(service)?, limits, registered))
 }
 
 /// Mail clients.
-fn clients(service: &Service, certificates: &Arc<CertificateLogins>, metrics: &Registry) -> Result<Arc<imap::Imap>, Problem> {
+fn clients(service: &Service, logins: &Arc<Logins>, metrics: &Registry) -> Result<Arc<imap::Imap>, Problem> {
     let gateway = &service.gateway;
-    let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock), certificates: Some(Arc::clone(certificates)) });
-    let limits = imap::Limits { roots: roots(service), ..granted::imap(gateway.directory.policy()) };
-    let clients = imap::Imap::new(Arc::clone(&gateway.messages), logins, tls(service)?, Arc::clone(&gateway.clock), limits, metrics);
+    let granted = granted::imap(gateway.directory.policy());
+    let limits = imap::Limits { roots: roots(service), ways: granted.ways.with_tokens(logins.tokens.is_some()), ..granted };
+    let clients = imap::Imap::new(Arc::clone(&gateway.messages), Arc::clone(logins) as Arc<dyn Accounts>, tls(service)?, Arc::clone(&gateway.clock), limits, metrics);
     Ok(Arc::new(clients.map_err(|error| wrong(&error.to_string()))?))
 }
 
 /// Mail clients that speak POP3.
-fn old_clients(service: &Service, certificates: &Arc<CertificateLogins>, metrics: &Registry) -> Result<Arc<pop3::Pop3>, Problem> {
+fn old_clients(service: &Service, logins: &Arc<Logins>, metrics: &Registry) -> Result<Arc<pop3::Pop3>, Problem> {
     let gateway = &service.gateway;
-    let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&gateway.clock), certificates: Some(Arc::clone(certificates)) });
-    let limits = pop3::Limits { roots: roots(service), ..granted::pop3(gateway.directory.policy()) };
-    let clients = pop3::Pop3::new(Arc::clone(&gateway.messages), logins, tls(service)?, Arc::clone(&gateway.clock), limits, metrics);
+    let granted = granted::pop3(gateway.directory.policy());
+    let limits = pop3::Limits { roots: roots(service), ways: granted.ways.with_tokens(logins.tokens.is_some()), ..granted };
+    let clients = pop3::Pop3::new(Arc::clone(&gateway.messages), Arc::clone(logins) as Arc<dyn Accounts>, tls(service)?, Arc::clone(&gateway.clock), limits, metrics);
     Ok(Arc::new(clients.map_err(|error| wrong(&error.to_string()))?))
 }
 

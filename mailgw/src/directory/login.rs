@@ -49,6 +49,8 @@ pub enum Credential {
     App(u32),
     /// A certificate, by its SHA-256.
     Certificate([u8; 32]),
+    /// A provider's token, by its SHA-256.
+    Token([u8; 32]),
 }
 
 /// Who logged in.

@@ -200,16 +200,20 @@ impl Directory {
     /// them. Every name that was ever given is looked at.
     pub fn names_like(&self, name: &Alias) -> Result<(Vec<(Account, Alias)>, Expectation), DirectoryError> {
         let unchanged = self.as_it_is(index::last_named())?;
-        let (from, to) = index::aliases();
-        let named = self.store.scan(&from, &to, usize::MAX)?.iter().map(|(_, number)| index::decode(number)).collect::<Result<BTreeSet<_>, _>>()?;
         let mut alike = Vec::new();
-        for number in named {
-            let Some(account) = self.get(number)? else { continue };
+        for account in self.named_accounts()? {
             if let Some(borne) = account.aliases.iter().find(|borne| borne.reads_like(name)).cloned() {
                 alike.push((account, borne));
             }
         }
         Ok((alike, unchanged))
+    }
+
+    /// The accounts that ever had a name beside the number, closed ones too.
+    pub fn named_accounts(&self) -> Result<Vec<Account>, DirectoryError> {
+        let (from, to) = index::aliases();
+        let named = self.store.scan(&from, &to, usize::MAX)?.iter().map(|(_, number)| index::decode(number)).collect::<Result<BTreeSet<_>, _>>()?;
+        named.into_iter().filter_map(|number| self.get(number).transpose()).collect()
     }
 
     fn as_it_is(&self, key: Key) -> Result<Expectation, DirectoryError> {

@@ -18,6 +18,7 @@ use crate::bureau::trust::{Anchors, Purpose, TrustError, crl_urls};
 use crate::directory::{Account, Credential, Directory, DirectoryError, Holder};
 use crate::record::body::digest;
 use crate::record::bureau::Chain;
+use crate::flow::login::meant;
 use crate::wire::accounts::{Entered, Login, LoginRefusal, Shown};
 
 /// Lists this old are believed here: with `AGAIN` a revocation that is published ends a session within a minute.
@@ -27,8 +28,6 @@ pub const AGAIN: std::time::Duration = std::time::Duration::from_secs(15);
 /// Certificates of a client, its issuers included.
 const MAX_CHAIN: usize = 8;
 
-/// How long a list that could not be had is not asked for again: logins do not wait for it one after another.
-const SILENT: Duration = Duration::seconds(10);
 /// How long it holds that a certificate is good by lists that are still the same: after that they may have ended.
 const SAME: Duration = Duration::minutes(5);
 const MAX_LISTS: usize = 64;
@@ -38,37 +37,23 @@ pub trait Lists: Send + Sync {
     fn fetch(&self, url: &str, now: OffsetDateTime, most: Duration) -> Result<Arc<[u8]>, String>;
 }
 
-/// Lists as they were had last, and which could not be.
+/// Lists as they were had last.
 pub struct KeptLists {
     lists: Arc<RevocationLists>,
     had: Mutex<HashMap<String, Arc<[u8]>>>,
-    failed: Mutex<HashMap<String, (OffsetDateTime, String)>>,
 }
 
 impl KeptLists {
     pub fn new(lists: Arc<RevocationLists>) -> Self {
-        Self { lists, had: Mutex::default(), failed: Mutex::default() }
+        Self { lists, had: Mutex::default() }
     }
 }
 
 impl Lists for KeptLists {
     fn fetch(&self, url: &str, now: OffsetDateTime, most: Duration) -> Result<Arc<[u8]>, String> {
-        if let Some((at, error)) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).get(url)
-            && (*at..*at + SILENT).contains(&now)
-        {
-            return Err(error.clone());
-        }
-        let fetched = self.lists.fetch_within(&[url.to_owned()], now, most).map_err(|error| error.to_string());
-        let list = match fetched.map(|lists| lists.into_iter().next()) {
-            Ok(Some(list)) => list,
-            Ok(None) => return Err("no list".to_owned()),
-            Err(error) => {
-                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                failed.retain(|_, (at, _)| now < *at + SILENT);
-                failed.insert(url.to_owned(), (now, error.clone()));
-                return Err(error);
-            }
-        };
+        // Logins do not wait for a list that is away one after another.
+        let fetched = self.lists.fetch_in_passing(&[url.to_owned()], now, most).map_err(|error| error.to_string())?;
+        let list = fetched.into_iter().next().ok_or_else(|| "no list".to_owned())?;
         let mut had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(same) = had.get(url).filter(|had| ***had == *list) {
             return Ok(Arc::clone(same));
@@ -144,7 +129,7 @@ impl CertificateLogins {
         // 2. Whose it says it is: an open mailbox, and the one that is meant.
         let account = self.holder(&chain)?;
         let (number, operator) = match user {
-            Some(user) => self.meant(&account, user)?,
+            Some(user) => meant(&self.directory, &account, user)?.ok_or(Refused::Nobody)?,
             None => (account.number, None),
         };
         // 3. and 4. Ours, for this, and not revoked.
@@ -159,7 +144,7 @@ impl CertificateLogins {
         let place = (sha256, number);
         let shown = standing.get(&place).and_then(|looked| looked.shown.upgrade()).filter(|known| known.operator == operator).unwrap_or(shown);
         standing.insert(place, Looked { shown: Arc::downgrade(&shown), lists, at: now });
-        Ok(Entered { login: Login { number, credential: Credential::Certificate(sha256), operator }, signature: None, shown: Some(shown) })
+        Ok(Entered { login: Login { number, credential: Credential::Certificate(sha256), operator }, signature: None, shown: Some(shown), token: None })
     }
 
     /// Every certificate by which a session stands, once more: one that is revoked or over ends its sessions. Blocking.
@@ -189,21 +174,6 @@ impl CertificateLogins {
                     self.directory.end_logins_by(shown.number, Credential::Certificate(shown.sha256));
                 }
             }
-        }
-    }
-
-    /// The mailbox that is meant by name: its own, or an institution's that is open and that the citizen is an operator of.
-    fn meant(&self, account: &Account, user: &str) -> Result<(MailboxNumber, Option<u32>), Refused> {
-        let meant = self.directory.find(user)?.filter(Account::is_open).ok_or(Refused::Nobody)?;
-        if meant.number == account.number {
-            return Ok((account.number, None));
-        }
-        match (&account.holder, &meant.holder) {
-            (Holder::Citizen { .. }, Holder::Institution { .. }) => {
-                let (operator, _) = self.directory.operator_of(meant.number, account.number)?.ok_or(Refused::Nobody)?;
-                Ok((meant.number, Some(operator)))
-            }
-            _ => Err(Refused::Nobody),
         }
     }
 

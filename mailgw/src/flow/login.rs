@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use policies::mailbox::MailboxNumber;
-use protocol::sasl::{Proof, Salted, Secret};
+use protocol::sasl::{Bearer, Proof, Salted, Secret, TokenRefused};
 use runtime::clock::Clock;
 use secrecy::SecretString;
 
-use crate::directory::{Directory, Ended, ITERATIONS, Refusal};
+use crate::directory::{Account, Directory, DirectoryError, Ended, Holder, ITERATIONS, Refusal};
 use crate::flow::certificate_login::CertificateLogins;
+use crate::flow::token_login::TokenLogins;
 use crate::wire::accounts::{Accounts, Entered, Login, LoginRefusal, Visit};
 
 pub struct Logins {
@@ -16,6 +17,8 @@ pub struct Logins {
     pub clock: Arc<dyn Clock>,
     /// Without them nobody logs in by certificate.
     pub certificates: Option<Arc<CertificateLogins>>,
+    /// Without a provider nobody logs in by token.
+    pub tokens: Option<Arc<TokenLogins>>,
 }
 
 impl Accounts for Logins {
@@ -39,16 +42,15 @@ impl Accounts for Logins {
     }
 
     fn certificate(&self, certificates: &[Vec<u8>], user: Option<&str>, visit: Visit) -> Result<Entered, LoginRefusal> {
-        // One who shows many is heard as often as one who guesses passwords.
-        let now = self.clock.now();
-        self.directory.may_try(visit.peer, now).map_err(refused)?;
-        let entered = self.certificates.as_ref().ok_or(LoginRefusal::Denied)?.login(certificates, user);
-        if matches!(entered, Err(LoginRefusal::Denied)) {
-            self.directory.tried_in_vain(visit.peer, now);
-        }
-        let entered = entered?;
-        self.heard(entered.login.number)?;
-        Ok(entered)
+        self.shown(visit, || self.certificates.as_ref().ok_or(LoginRefusal::Denied)?.login(certificates, user))
+    }
+
+    fn token(&self, bearer: &Bearer, visit: Visit) -> Result<Entered, LoginRefusal> {
+        self.shown(visit, || self.tokens.as_ref().ok_or(LoginRefusal::Denied)?.login(bearer))
+    }
+
+    fn token_refused(&self) -> TokenRefused {
+        self.tokens.as_ref().map(|tokens| tokens.refused()).unwrap_or_default()
     }
 
     fn ended(&self) -> Ended {
@@ -57,6 +59,19 @@ impl Accounts for Logins {
 }
 
 impl Logins {
+    /// By what names its mailbox itself: one who shows many is heard as often as one who guesses passwords.
+    fn shown(&self, visit: Visit, enter: impl FnOnce() -> Result<Entered, LoginRefusal>) -> Result<Entered, LoginRefusal> {
+        let now = self.clock.now();
+        self.directory.may_try(visit.peer, now).map_err(refused)?;
+        let entered = enter();
+        if matches!(entered, Err(LoginRefusal::Denied)) {
+            self.directory.tried_in_vain(visit.peer, now);
+        }
+        let entered = entered?;
+        self.heard(entered.login.number)?;
+        Ok(entered)
+    }
+
     fn entered(&self, login: &crate::directory::Login) -> Result<Login, LoginRefusal> {
         self.heard(login.account.number)?;
         Ok(Login { number: login.account.number, credential: login.credential, operator: login.operator })
@@ -69,6 +84,21 @@ impl Logins {
             tracing::warn!(mailbox = %number, "a login ended the recovery of a mailbox: look who asked for it");
         }
         Ok(())
+    }
+}
+
+/// The mailbox that is meant by name, by whoever showed to be this account: its own, or an institution's that is open and that the citizen
+/// is an operator of. `None`: nobody acts for others.
+pub(super) fn meant(directory: &Directory, account: &Account, user: &str) -> Result<Option<(MailboxNumber, Option<u32>)>, DirectoryError> {
+    let Some(meant) = directory.find(user)?.filter(Account::is_open) else { return Ok(None) };
+    if meant.number == account.number {
+        return Ok(Some((account.number, None)));
+    }
+    match (&account.holder, &meant.holder) {
+        (Holder::Citizen { .. }, Holder::Institution { .. }) => {
+            Ok(directory.operator_of(meant.number, account.number)?.map(|(operator, _)| (meant.number, Some(operator))))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -97,7 +127,7 @@ mod tests {
     #[test]
     fn what_the_directory_says_is_what_a_mail_program_hears() {
         let clock = Arc::new(FakeClock::new(datetime!(2026-11-25 08:00 UTC)));
-        let logins = Logins { directory: Arc::new(directory(&Arc::new(store::Memory::new()))), clock: clock.clone(), certificates: None };
+        let logins = Logins { directory: Arc::new(directory(&Arc::new(store::Memory::new()))), clock: clock.clone(), certificates: None, tokens: None };
         let opened = logins.directory.open(chen(), NewPassword::Generated, clock.now()).unwrap();
         let (mailbox, right) = (opened.account.mailbox(), opened.password.expose().expose_secret());
         let visit = Visit { scope: Scope::Imap, peer: [192, 0, 2, 7].into() };

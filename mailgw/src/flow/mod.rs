@@ -29,6 +29,7 @@ pub mod recipients_asked;
 pub mod retention;
 mod signer;
 pub mod submit;
+pub mod token_login;
 pub mod verified;
 mod waiting;
 pub mod warnings;

@@ -1,6 +1,6 @@
 //! A bureau that may push: in the gateway's store with what it may send, in the sealer's with the key it is sealed by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use policies::mailbox::Alias;
@@ -116,6 +116,24 @@ impl SealNames {
         }
     }
 
+    /// The same of many names: for each of them, with the organisation that has it, the name of another bureau that it is, or reads like.
+    pub fn of_others<'a>(&'a self, names: impl Iterator<Item = (&'a Alias, Option<&'a str>)>) -> impl Iterator<Item = (&'a Alias, &'a str)> {
+        let mut by_reading: HashMap<String, Vec<(&str, &str)>> = HashMap::new();
+        for (kept, owner) in &self.0 {
+            if let Ok(name) = Alias::parse(kept) {
+                by_reading.entry(name.as_read()).or_default().push((kept, owner));
+            }
+        }
+        names.filter_map(move |(name, code)| {
+            let alike = by_reading.get(&name.as_read())?;
+            // As in `is_anothers`: where two had such names before, each has its own.
+            match alike.iter().find(|(kept, _)| *kept == Self::letters(name)) {
+                Some((kept, owner)) => (Some(*owner) != code).then_some((name, *kept)),
+                None => alike.iter().find(|(_, owner)| Some(*owner) != code).map(|(kept, _)| (name, *kept)),
+            }
+        })
+    }
+
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
         to_json(NAMES, self)
     }
@@ -168,6 +186,18 @@ mod tests {
 
     fn is_anothers(names: &SealNames, name: &str, credit_code: &str) -> bool {
         names.is_anothers(&Alias::parse(name).unwrap(), credit_code)
+    }
+
+    #[test]
+    fn of_many_names_the_same_is_told_as_of_one() {
+        let names = SealNames::decode(b"\x01{\"gjj\":\"A\",\"tax1\":\"A\",\"taxl\":\"B\",\"mails\":\"C\"}").unwrap();
+        let all: Vec<Alias> = ["gjj", "g.jj", "tax1", "taxl", "tax-i", "rnail5", "mails", "free"].map(|name| Alias::parse(name).unwrap()).to_vec();
+        for code in ["A", "B", "C", "D"] {
+            let told: Vec<&Alias> = names.of_others(all.iter().map(|name| (name, Some(code)))).map(|(name, _)| name).collect();
+            assert_eq!(told, all.iter().filter(|name| names.is_anothers(name, code)).collect::<Vec<_>>(), "{code}");
+        }
+        // Of whom no code is known: whatever reads like a bureau's.
+        assert_eq!(names.of_others(all.iter().map(|name| (name, None))).map(|(_, kept)| kept).collect::<Vec<_>>(), ["gjj", "gjj", "tax1", "taxl", "tax1", "mails", "mails"]);
     }
 
     /// The stored form is a promise: that of before is read, and written on.

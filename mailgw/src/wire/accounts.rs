@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use policies::mailbox::{ClientPolicy, MailboxNumber, Port};
-use protocol::sasl::{Proof, Salted, Secret};
+use protocol::sasl::{Bearer, Proof, Salted, Secret, TokenRefused};
 
 pub use crate::directory::{Credential, Ended, Scope};
 use crate::record::bureau::Chain;
+use crate::tokens::Claims;
 
 /// Why nobody is logged in. The client learns no more than this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct Login {
 impl Login {
     /// Whether it is the mailbox's owner, and neither a program nor an operator.
     pub fn is_owner(&self) -> bool {
-        self.operator.is_none() && !matches!(self.credential, Credential::App(_))
+        self.operator.is_none() && !matches!(self.credential, Credential::App(_) | Credential::Token(_))
     }
 }
 
@@ -45,17 +46,25 @@ pub struct Shown {
     pub chain: Chain,
 }
 
+/// A token by which somebody is logged in: looked at again for as long as a session keeps it.
+pub struct ShownToken {
+    pub number: MailboxNumber,
+    pub sha256: [u8; 32],
+    pub claims: Claims,
+}
+
 /// A login that was let in.
 pub struct Entered {
     pub login: Login,
     /// The proof that we know the password, too, where the way to log in asks for it.
     pub signature: Option<[u8; 32]>,
     pub shown: Option<Arc<Shown>>,
+    pub token: Option<Arc<ShownToken>>,
 }
 
 impl From<Login> for Entered {
     fn from(login: Login) -> Self {
-        Self { login, signature: None, shown: None }
+        Self { login, signature: None, shown: None, token: None }
     }
 }
 
@@ -73,6 +82,8 @@ pub struct Ways {
     pub scram: bool,
     /// TLS asks for the client's certificate, and who shows one may log in by it.
     pub certificate: bool,
+    /// A provider's token opens the mailbox it names.
+    pub token: bool,
 }
 
 /// The same at a port where TLS comes later, and at one where it comes first.
@@ -84,12 +95,21 @@ pub struct AtDoors {
 
 impl AtDoors {
     pub fn new(policy: &ClientPolicy, starttls: Port, tls: Port) -> Self {
-        let at = |port| Ways { scram: policy.scram_at(port), certificate: policy.certificate_at(port) };
+        let at = |port| Ways { scram: policy.scram_at(port), certificate: policy.certificate_at(port), token: policy.token_at(port) };
         Self { starttls: at(starttls), tls: at(tls) }
+    }
+
+    /// The same where no provider is believed, unless one is.
+    #[must_use]
+    pub fn with_tokens(mut self, believed: bool) -> Self {
+        for ways in [&mut self.starttls, &mut self.tls] {
+            ways.token &= believed;
+        }
+        self
     }
 }
 
-/// Certificates looked at at one time, at one server: they may wait for a list, and hash no password.
+/// Certificates and tokens looked at at one time, at one server: they may wait for a list, and hash no password.
 pub(super) const CERTIFICATES: usize = 32;
 
 /// Calls block.
@@ -105,6 +125,12 @@ pub trait Accounts: Send + Sync {
     /// By what TLS was shown, the client's own certificate first; `user` where the client says whom it means.
     fn certificate(&self, certificates: &[Vec<u8>], user: Option<&str>, visit: Visit) -> Result<Entered, LoginRefusal>;
 
+    /// By a provider's token.
+    fn token(&self, bearer: &Bearer, visit: Visit) -> Result<Entered, LoginRefusal>;
+
+    /// What whoever's token opens nothing is told.
+    fn token_refused(&self) -> TokenRefused;
+
     /// The logins of before that are over, from now on.
     fn ended(&self) -> Ended;
 }
@@ -113,12 +139,13 @@ pub trait Accounts: Send + Sync {
 pub struct Standing {
     pub login: Login,
     _shown: Option<Arc<Shown>>,
+    _token: Option<Arc<ShownToken>>,
     ended: Ended,
 }
 
 impl Standing {
     pub fn new(entered: Entered, ended: Ended) -> Self {
-        Self { login: entered.login, _shown: entered.shown, ended }
+        Self { login: entered.login, _shown: entered.shown, _token: entered.token, ended }
     }
 
     /// Whether it is over by now.

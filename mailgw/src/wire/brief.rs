@@ -13,13 +13,16 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use tokio::task::{block_in_place, spawn_blocking};
 
-/// So many wait for commits at one time, and so many for other hosts: each takes one of the runtime's 512 threads.
+/// So many wait for commits of mail that comes at one time, so many for those of readers, and so many for other hosts: each takes one of
+/// the runtime's 512 threads.
 const MOST_WAIT: usize = 192;
+const MOST_CHANGE: usize = 128;
 const MOST_ASK: usize = 64;
 
 /// Threads that serve and are busy for a moment now.
 static BUSY: AtomicUsize = AtomicUsize::new(0);
 static WAITS: Semaphore = Semaphore::const_new(MOST_WAIT);
+static CHANGES: Semaphore = Semaphore::const_new(MOST_CHANGE);
 static ASKS: Semaphore = Semaphore::const_new(MOST_ASK);
 
 /// It fell over; whoever asked says what was left undone.
@@ -68,6 +71,13 @@ pub(super) async fn waiting<T: Send + 'static>(work: impl FnOnce() -> T + Send +
     brief(work).await
 }
 
+/// For what a reader changes in the own mailbox: whoever brings mail does not wait behind it. A place is taken once all is there that the
+/// client had to send, so that a slow one has none.
+pub(super) async fn changing<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
+    let _one = CHANGES.acquire().await;
+    brief(work).await
+}
+
 /// For what may wait for another host, too: whoever waits for commits alone does not wait for it.
 pub(super) async fn asking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
     let _one = ASKS.acquire().await;
@@ -100,7 +110,7 @@ mod tests {
         let other = tokio::spawn(async move { said.send(9) });
         assert_eq!(brief(move || heard.recv()).await, Ok(Ok(9)));
         other.await.unwrap().unwrap();
-        assert_eq!((waiting(|| 7).await, asking(|| 8).await, momentary(|| 9).await), (Ok(7), Ok(8), Ok(9)));
+        assert_eq!((waiting(|| 7).await, asking(|| 8).await, momentary(|| 9).await, changing(|| 6).await), (Ok(7), Ok(8), Ok(9), Ok(6)));
         assert_eq!(waiting(|| -> u8 { panic!("as it may") }).await, Err(Panicked("as it may".to_owned())));
     }
 
@@ -131,6 +141,27 @@ mod tests {
         }
         for one in blocked {
             assert_eq!(one.await.unwrap(), Ok(true));
+        }
+    }
+
+    /// Readers' changes that hang take no more threads than are theirs, and mail is taken beside them.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn changes_are_bounded_and_others_go_on() {
+        let (open, begun) = (Arc::new(std::sync::RwLock::new(())), Arc::new(AtomicUsize::new(0)));
+        let held = open.write().unwrap();
+        let all: Vec<_> = (0..2 * MOST_CHANGE).map(|_| (Arc::clone(&open), Arc::clone(&begun))).map(|(open, begun)| tokio::spawn(changing(move || {
+            begun.fetch_add(1, Relaxed);
+            drop(open.read().unwrap());
+        }))).collect();
+        while begun.load(Relaxed) < MOST_CHANGE {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let other = tokio::spawn(async { (waiting(|| 1).await, asking(|| 2).await, brief(|| 3).await) });
+        assert_eq!(other.await.unwrap(), (Ok(1), Ok(2), Ok(3)));
+        assert_eq!(begun.load(Relaxed), MOST_CHANGE);
+        drop(held);
+        for one in all {
+            one.await.unwrap().unwrap();
         }
     }
 

@@ -236,7 +236,7 @@ impl Metrics {
     fn count([good, refused, later]: &[Arc<Counter>; 3], answer: &Answer) {
         match answer {
             Answer::Known | Answer::Durable { .. } | Answer::LoggedIn | Answer::Proved { .. } | Answer::Salted(_) => good.increment(),
-            Answer::Unknown | Answer::Refused(_) | Answer::Denied => refused.increment(),
+            Answer::Unknown | Answer::Refused(_) | Answer::Denied | Answer::NoToken(_) => refused.increment(),
             Answer::Full | Answer::Failed | Answer::TooMany | Answer::Greylisted | Answer::Unproved => later.increment(),
             Answer::Each(answers) => answers.iter().for_each(|answer| Self::count(&[Arc::clone(good), Arc::clone(refused), Arc::clone(later)], answer)),
         }

@@ -47,7 +47,7 @@ impl Stream {
         let binds = ways.scram && session.protocol_version() == Some(ProtocolVersion::TLSv1_3);
         let binding = if binds { session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None).ok() } else { None };
         let certificate = ways.certificate && session.peer_certificates().is_some_and(|shown| !shown.is_empty());
-        Offer { scram: ways.scram, binding, certificate }
+        Offer { scram: ways.scram, binding, certificate, token: ways.token }
     }
 
     /// What the client showed, its own certificate first.

@@ -122,6 +122,11 @@ impl Authority {
 
     /// A certificate for a bureau, with its issuer, PEM; and its DER.
     fn bureau(&self, key: &dyn Signer, serial: u8, usage: &str, policy: &str, mailbox: Option<&str>) -> (String, Vec<u8>) {
+        let der = self.sign(self.bureau_plan(key, serial, usage, policy, mailbox));
+        (pem("CERTIFICATE", &der) + &pem("CERTIFICATE", &self.der), der)
+    }
+
+    fn bureau_plan(&self, key: &dyn Signer, serial: u8, usage: &str, policy: &str, mailbox: Option<&str>) -> CertificatePlan {
         let subject = Subject::new().with(COUNTRY, "CN").unwrap().with(ORGANIZATION, "广州住房公积金管理中心（示范）").unwrap();
         let subject = subject.with(ORGANIZATION_IDENTIFIER, &format!("NTRCN-{CODE}")).unwrap();
         let mut plan = plan(subject, key, serial);
@@ -129,8 +134,7 @@ impl Authority {
         plan.extensions.extended_key_usage = vec![const_oid::ObjectIdentifier::new(usage).unwrap()];
         plan.extensions.policies = vec![oid(policy)];
         plan.extensions.alternative_names = mailbox.map(|mailbox| AlternativeName::Email(mailbox.to_owned())).into_iter().collect();
-        let der = self.sign(plan);
-        (pem("CERTIFICATE", &der) + &pem("CERTIFICATE", &self.der), der)
+        plan
     }
 }
 
@@ -263,6 +267,13 @@ impl City {
     /// A certificate of the bureaus' organisation for mail, and its issuer's, DER.
     pub fn mail_certificate(&self, key: &dyn Signer, serial: u8, usage: &str, policy: &str, address: &str) -> (Vec<u8>, Vec<u8>) {
         (self.issuer.bureau(key, serial, usage, policy, Some(address)).1, self.issuer.der.clone())
+    }
+
+    /// The same, whose revocation list is said to be there.
+    pub fn mail_certificate_listed(&self, key: &dyn Signer, serial: u8, address: &str, list: &str) -> (Vec<u8>, Vec<u8>) {
+        let mut plan = self.issuer.bureau_plan(key, serial, "1.3.6.1.5.5.7.3.4", "3.1", Some(address));
+        plan.extensions.crl_urls = vec![list.to_owned()];
+        (self.issuer.sign(plan), self.issuer.der.clone())
     }
 
     /// An officer's certificate, and its issuer's, DER.

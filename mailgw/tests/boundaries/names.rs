@@ -4,7 +4,10 @@ use mailgw::bureau::{BureauError, senders};
 use mailgw::directory::{Account, Applicant, DirectoryError, NewPassword, RowState, Words};
 use mailgw::record::bureau::SealNames;
 
+use certs_test::demo::people::credit_code;
+
 use super::*;
+use crate::city::DOMAIN;
 
 /// Of the bureaus' certificates, and somebody else's.
 const BUREAU: &str = "91440101MAT9900154";
@@ -73,6 +76,24 @@ fn a_name_that_reads_like_that_of_a_mailbox_is_no_bureaus() {
     let gateway = own.gateway(Arc::clone(&own.store));
     open(&gateway, BUREAU, "g.jj").unwrap();
     own.register(&gateway, FUND, "12329").unwrap();
+}
+
+/// Told to the operator: who had such a name before that was looked at, and nobody who has it rightly or has left it.
+#[test]
+fn mailboxes_of_before_with_such_names_are_found() {
+    let city = City::found();
+    let keys = [FUND, INSURANCE].map(mailgw::record::bureau::Bureau::key);
+    let of_before = keys.clone().map(|key| city.store.get(&key).unwrap().unwrap());
+    without_bureaus(&city);
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let alike = open(&gateway, OTHER, "g.jj").unwrap();
+    open(&gateway, BUREAU, "gj-j").unwrap();
+    let closed = open(&gateway, "92440101MAT0000A11", "gjj").unwrap();
+    gateway.directory.close(closed.number, NOW).unwrap();
+    let found = || mailgw::bureau::address::look_alikes(&*gateway.store, &gateway.directory).unwrap();
+    assert_eq!(found(), []);
+    city.store.commit(keys.into_iter().zip(of_before).fold(store::Batch::new(), |batch, (key, bureau)| batch.put(key, bureau))).unwrap();
+    assert_eq!(found().iter().map(|(number, name, borne)| (*number, name.as_str(), borne.as_str())).collect::<Vec<_>>(), [(alike.number, "g.jj", "gjj")]);
 }
 
 /// Both were there before that was looked at: the bureau renews its certificate all the same, and nobody is given a third.
@@ -161,6 +182,86 @@ fn a_sender_that_is_allowed_at_the_same_moment_is_seen() {
     let racing = store::Between::before_commit(Arc::clone(&city.store), 0, move || drop(senders::allow(&*allowing.store, &allowing.directory, FUND, &address, NOW).unwrap()));
     let gateway = city.gateway(Arc::new(racing));
     assert!(matches!(open(&gateway, OTHER, "let-ters"), Err(DirectoryError::AliasSealed { .. })));
+}
+
+/// A name is withdrawn and a mailbox opened under it at one moment, in either order and by threads: it is never both, and what was refused
+/// is taken when it is asked for again.
+#[test]
+fn a_name_that_is_withdrawn_while_somebody_takes_it_has_one_holder_at_most() {
+    let third = "92440101MAT0000A11";
+    let city = Arc::new(City::found());
+    let plain = city.gateway(Arc::clone(&city.store));
+    let allow = |local: &str| senders::allow(&*plain.store, &plain.directory, FUND, &format!("{local}@{DOMAIN}"), NOW);
+    let withdraw = |gateway: &Gateway, local: &str| senders::withdraw(&*gateway.store, FUND, &format!("{local}@{DOMAIN}"), NOW);
+    // Withdrawn between the look at the names and the commit that opens another: that is looked for anew, and the name is free from then on.
+    allow("letters").unwrap();
+    let withdrawing = city.gateway(Arc::clone(&city.store));
+    let racing = store::Between::before_commit(Arc::clone(&city.store), 0, move || drop(senders::withdraw(&*withdrawing.store, FUND, &format!("letters@{DOMAIN}"), NOW).unwrap()));
+    let gateway = city.gateway(Arc::new(racing));
+    assert!(matches!(open(&gateway, third, "let-ters"), Err(DirectoryError::AliasSealed { .. })));
+    open(&gateway, third, "free").unwrap();
+    assert!(senders::of(&*city.store, &format!("letters@{DOMAIN}")).unwrap().is_none(), "withdrawn meanwhile");
+    open(&gateway, &credit_code(300), "let-ters").unwrap();
+    // The mailbox is asked for between the look and the commit that withdraws: refused, since the name was the bureau's still.
+    allow("notes").unwrap();
+    let (opening, refused) = (city.gateway(Arc::clone(&city.store)), Arc::new(std::sync::Mutex::new(None)));
+    let told = Arc::clone(&refused);
+    let racing = store::Between::before_commit(Arc::clone(&city.store), 0, move || *told.lock().unwrap() = Some(open(&opening, OTHER, "notes").is_err()));
+    withdraw(&city.gateway(Arc::new(racing)), "notes").unwrap();
+    assert_eq!(*refused.lock().unwrap(), Some(true));
+    open(&plain, OTHER, "notes").unwrap();
+    assert!(matches!(allow("n0tes"), Err(BureauError::AnothersMailbox { .. })));
+    // Threads, with a bureau that takes it back at the same moment.
+    for round in 0..20_u32 {
+        let (local, holder) = (format!("race{round}x"), credit_code(400 + u64::from(round)));
+        allow(&local).unwrap();
+        let (opened, again) = std::thread::scope(|scope| {
+            let opened = scope.spawn(|| open(&plain, &holder, &local.replace('e', "e-")).is_ok());
+            withdraw(&plain, &local).unwrap();
+            let again = allow(&local).is_ok();
+            (opened.join().unwrap(), again)
+        });
+        let (sends, found) = (senders::of(&*city.store, &format!("{local}@{DOMAIN}")).unwrap().is_some(), plain.directory.find(&local.replace('e', "e-")).unwrap().is_some());
+        assert_eq!((opened, again), (found, sends), "{local}");
+        assert!(!(found && sends), "{local} has two holders");
+    }
+}
+
+/// Two bureaus whose addresses read alike, and two organisations that ask for mailboxes under such names: whoever comes first has it.
+#[test]
+fn of_two_bureaus_whose_addresses_read_alike_one_has_it() {
+    let city = Arc::new(City::found());
+    let (gateway, domain) = (city.gateway(Arc::clone(&city.store)), DOMAIN);
+    let key = mailgw::record::bureau::Bureau::key(INSURANCE);
+    // The second bureau is another organisation.
+    let mut insurance = mailgw::record::bureau::Bureau::decode(&city.store.get(&key).unwrap().unwrap()).unwrap();
+    insurance.credit_code = OTHER.to_owned();
+    city.store.commit(store::Batch::new().put(key, insurance.encode().unwrap())).unwrap();
+    let allow = |gateway: &Gateway, bureau: &str, local: &str| senders::allow(&*gateway.store, &gateway.directory, bureau, &format!("{local}@{domain}"), NOW);
+    for (first, second) in [("mailings", "rnailings"), ("news5", "newss"), ("vvages", "wages"), ("z00m", "zo-o.rn"), ("letter", "ietter"), ("b1lls", "bi11s")] {
+        allow(&gateway, FUND, first).unwrap();
+        assert!(matches!(allow(&gateway, INSURANCE, second), Err(BureauError::AnothersAddress { .. })), "{second}");
+        assert!(matches!(open(&gateway, "92440101MAT0000A11", second), Err(DirectoryError::AliasSealed { .. })), "{second}");
+        // Its own look-alike is its own.
+        allow(&gateway, FUND, second).unwrap();
+    }
+    // At the same moment, in either order.
+    for (one, other, local, alike) in [(FUND, INSURANCE, "summer", "surnmer"), (INSURANCE, FUND, "winter5", "winters")] {
+        let allowing = city.gateway(Arc::clone(&city.store));
+        let racing = store::Between::before_commit(Arc::clone(&city.store), 0, move || drop(senders::allow(&*allowing.store, &allowing.directory, one, &format!("{local}@{DOMAIN}"), NOW).unwrap()));
+        let racing = city.gateway(Arc::new(racing));
+        assert!(matches!(allow(&racing, other, alike), Err(BureauError::AnothersAddress { .. })), "{alike}");
+    }
+    // One that was registered beside a look-alike before they were read so goes on, and says so again.
+    let both = [("memos", FUND), ("rnemos", INSURANCE)].map(|(local, bureau)| (format!("{local}@{domain}"), bureau));
+    for (address, bureau) in &both {
+        let record = mailgw::record::sender_address::SenderAddress { bureau: (*bureau).to_owned(), since_unix_millis: 1 };
+        city.store.commit(store::Batch::new().put(mailgw::record::sender_address::SenderAddress::key(address), record.encode().unwrap())).unwrap();
+    }
+    for (address, bureau) in &both {
+        assert_eq!(senders::allow(&*gateway.store, &gateway.directory, bureau, address, NOW).unwrap().bureau, *bureau);
+        assert_eq!(senders::of(&*gateway.store, address).unwrap().as_deref(), Some(*bureau));
+    }
 }
 
 /// Bureaus that were registered before names were kept have them all the same, and so does whoever comes at the same moment.

@@ -73,7 +73,7 @@ fn an_officer_names_the_first_and_the_first_names_others() {
     assert!(matches!(done(&elsewhere, own.signs(&elsewhere, NOW)), Err(OperatorOrderError::Stranger)));
 
     // Each sends as the institution.
-    let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&city.clock) as Arc<dyn Clock>, certificates: None });
+    let logins = Arc::new(Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&city.clock) as Arc<dyn Clock>, certificates: None, tokens: None });
     let submission = Submission {
         gateway: Arc::clone(&gateway), accounts: Arc::clone(&logins) as Arc<dyn Accounts>, random: Arc::new(ring::rand::SystemRandom::new()),
         host: Domain::parse(HOST).unwrap(), domain: Domain::parse(&gateway.settings.domain).unwrap(), outgoing: false, senders: None,
@@ -139,7 +139,7 @@ fn a_mail_under_way_of_one_who_is_ended_goes_nowhere() {
     let sends = |store: Arc<dyn Store>, operator: Option<u32>, stood: bool| {
         let gateway = Arc::new(city.gateway(store));
         assert!(operator.is_none_or(|operator| gateway.directory.operator_stands(number, operator).unwrap() == stood));
-        let logins = Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&city.clock) as Arc<dyn Clock>, certificates: None };
+        let logins = Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&city.clock) as Arc<dyn Clock>, certificates: None, tokens: None };
         let domain = Domain::parse(&gateway.settings.domain).unwrap();
         let submission = Submission { gateway, accounts: Arc::new(logins), random: Arc::new(ring::rand::SystemRandom::new()), host: Domain::parse(HOST).unwrap(), domain, outgoing: false, senders: None };
         submission.submit(Login { number, credential: Credential::Certificate([1; 32]), operator }, &envelope, message.as_bytes(), NOW)

@@ -79,7 +79,7 @@ fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
     let complete = || gateway.directory.complete_recovery(number, &NewPassword::Generated, city.clock.now());
     assert!(matches!(complete(), Err(DirectoryError::CoolingOff { .. })));
     // Whoever logs in ends it; who guesses does not.
-    let logins = Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&city.clock) as Arc<dyn Clock>, certificates: None };
+    let logins = Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&city.clock) as Arc<dyn Clock>, certificates: None, tokens: None };
     let login = |secret: &str| logins.login(&mailbox, &Secret::new(secret.to_owned()), Visit { scope: Scope::Imap, peer: [192, 0, 2, 7].into() }).is_ok();
     assert!(!login("a wrong password") && gateway.directory.recovery(number).unwrap().is_some());
     assert!(login(old.expose().expose_secret()) && gateway.directory.recovery(number).unwrap().is_none());

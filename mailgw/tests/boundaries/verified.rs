@@ -128,14 +128,9 @@ fn envelope(recipients: &[String]) -> Arc<protocol::smtp::exchange::Envelope> {
     Arc::new(delivered.unwrap())
 }
 
-#[test]
-fn marked_is_whom_the_bureau_wrote_to_and_what_it_pushed() {
-    let city = City::found();
-    let gateway = city.gateway(Arc::clone(&city.store));
-    senders::allow(&*gateway.store, &gateway.directory, FUND, FROM, NOW).unwrap();
-    let registry = runtime::metrics::Registry::new();
+fn reception(city: &City, gateway: &Gateway) -> Reception {
     let policy = gateway.directory.policy().inbound().clone();
-    let reception = Reception {
+    Reception {
         recipients: Arc::clone(&gateway.directory) as Arc<dyn Recipients>,
         messages: Arc::clone(&gateway.messages),
         host: Domain::parse(HOST).unwrap(),
@@ -143,12 +138,94 @@ fn marked_is_whom_the_bureau_wrote_to_and_what_it_pushed() {
         callers: Callers::new(&policy),
         policy,
         verifier: None,
-        verdicts: register_verdicts(&registry).unwrap(),
+        verdicts: register_verdicts(&runtime::metrics::Registry::new()).unwrap(),
         queue: None,
         reports: None,
-        senders: Some(senders_of(&city, &gateway)),
+        senders: Some(senders_of(city, gateway)),
         notifications: Some(Arc::clone(&gateway.notifications)),
+    }
+}
+
+/// Whoever serves the list takes connections and says nothing. The first mail waits for it as long as it is waited for, those after it
+/// do not, and all are in the mailbox, unmarked.
+#[test]
+fn a_list_that_is_away_delays_one_mail_and_loses_none() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
+
+    use mailgw::wire::smtp::{Desk, Limits, Metrics, Server, neighbours};
+
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    senders::allow(&*gateway.store, &gateway.directory, FUND, FROM, NOW).unwrap();
+    let (listener, asked) = (std::net::TcpListener::bind("127.0.0.1:0").unwrap(), Arc::new(AtomicUsize::new(0)));
+    let (list, count) = (format!("http://{}/bureaus.crl", listener.local_addr().unwrap()), Arc::clone(&asked));
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for connection in listener.incoming() {
+            count.fetch_add(1, Ordering::SeqCst);
+            kept.push(connection);
+        }
+    });
+    let keys = mail_keys(&city);
+    let key = keys.generate("mail-away", SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+    let (leaf, issuer) = city.mail_certificate_listed(&key, 65, FROM, &list);
+    let (writer, one) = (Writer { key, leaf, issuer }, mailbox(&gateway, 0));
+    let to = format!("{one}@{DOMAIN}");
+    let mail = writer.mail(FROM, &to, "Dear owner", NOW);
+    // Neighbours' own way to the door, with its one thread that serves.
+    let served = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let certified = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider())).with_safe_default_protocol_versions().unwrap();
+    let (_tls, watched) = tokio::sync::watch::channel(Arc::new(tls.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap()));
+    let server = Server::new(Desk::Neighbours(Arc::new(reception(&city, &gateway))), city.clock.clone(), watched, Limits::default(), Metrics::register_neighbours(&runtime::metrics::Registry::new()).unwrap());
+    let socket = city.path("lmtp.sock");
+    let (listening, shutdown) = (served.block_on(neighbours::Listener::bind(&neighbours::Place::Socket(socket.clone()))).unwrap(), runtime::shutdown::Shutdown::new());
+    served.spawn(server.serve_neighbours(listening, shutdown.clone()));
+    let deliver = |mail: &str| {
+        let stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        let (mut reader, mut writer, mut line) = (BufReader::new(stream.try_clone().unwrap()), stream, String::new());
+        writer.write_all(format!("LHLO x\r\nMAIL FROM:<{FROM}>\r\nRCPT TO:<{to}>\r\nDATA\r\n{mail}.\r\nQUIT\r\n").as_bytes()).unwrap();
+        let began = Instant::now();
+        let mut taken = false;
+        while { line.clear(); reader.read_line(&mut line).unwrap() > 0 } {
+            taken |= line.starts_with("250 2.0.0");
+            assert!(!line.starts_with(['4', '5']), "{line}");
+        }
+        assert!(taken);
+        began.elapsed().as_secs_f64()
     };
+    let plain = "From: x@example.org\r\nSubject: plain\r\n\r\nplain\r\n";
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| deliver(&mail));
+        // Meanwhile others are served, by the one thread there is.
+        while asked.load(Ordering::SeqCst) == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(deliver(plain) < 5.0);
+        let waited = first.join().unwrap();
+        assert!((9.0..20.0).contains(&waited), "{waited}");
+    });
+    for _ in 0..3 {
+        let waited = deliver(&mail);
+        assert!(waited < 5.0, "{waited}");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "the list was asked for again at once");
+    let view = gateway.messages.view(&one, "INBOX").unwrap();
+    let texts: Vec<String> = view.messages.iter().map(|message| String::from_utf8(gateway.messages.load(&view.folder, message.uid).unwrap()).unwrap()).collect();
+    assert_eq!(texts.iter().filter(|text| text.ends_with(&mail)).count(), 4);
+    assert!(texts.len() == 5 && texts.iter().all(|text| !text.contains("Suiyin-Verified")) && gateway.messages.count_marked(&one).unwrap() == 0);
+    shutdown.begin();
+}
+
+#[test]
+fn marked_is_whom_the_bureau_wrote_to_and_what_it_pushed() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    senders::allow(&*gateway.store, &gateway.directory, FUND, FROM, NOW).unwrap();
+    let reception = reception(&city, &gateway);
     // As at the door: whether it took the way of what is proved.
     let arrives = |mail: &str, recipients: &[String]| {
         let block = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -12,7 +12,7 @@ use mailgw::wire::accounts::{Accounts, Credential, Entered, Login, LoginRefusal,
 use mailgw::wire::imap::{Imap, Limits};
 use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::{Flags, Secret};
-use protocol::sasl::{Proof, Salted};
+use protocol::sasl::{Bearer, Proof, Salted, TokenRefused};
 use runtime::clock::SystemClock;
 use runtime::metrics::Registry;
 use runtime::shutdown::Shutdown;
@@ -56,6 +56,14 @@ impl Accounts for TwoAccounts {
 
     fn certificate(&self, _: &[Vec<u8>], _: Option<&str>, _: Visit) -> Result<Entered, LoginRefusal> {
         Err(LoginRefusal::Denied)
+    }
+
+    fn token(&self, _: &Bearer, _: Visit) -> Result<Entered, LoginRefusal> {
+        Err(LoginRefusal::Denied)
+    }
+
+    fn token_refused(&self) -> TokenRefused {
+        TokenRefused::default()
     }
 
     fn ended(&self) -> Ended {

@@ -52,6 +52,30 @@ async fn the_silent_are_sent_away() {
     assert_eq!(mute.read(&mut [0; 10]).await.unwrap_or(0), 0);
 }
 
+/// More than may wait for commits at one time have sent half of a message: whoever sends all of one does not wait for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_slow_to_send_holds_no_place_of_those_who_wait_for_a_commit() {
+    let server = start(Limits { append: 20_000, ..quick() }).await;
+    let mut slow = Vec::new();
+    for _ in 0..140 {
+        let mut client = server.client(ONE).await;
+        client.send(b"x APPEND INBOX {10}\r\n").await;
+        assert!(client.line().await.starts_with("+ "));
+        client.send(b"half").await;
+        slow.push(client);
+    }
+    let mut client = server.client(OTHER).await;
+    let began = std::time::Instant::now();
+    for _ in 0..10 {
+        assert!(client.append("INBOX", b"Subject: whole\r\n\r\nwhole\r\n").await.starts_with("OK "));
+    }
+    assert!(began.elapsed() < Duration::from_secs(5));
+    for client in &mut slow {
+        client.send(b"-whole\r\n").await;
+        assert!(client.answer("x").await.1.starts_with("OK "));
+    }
+}
+
 #[tokio::test]
 async fn a_message_beyond_the_limit_is_refused_and_the_session_goes_on() {
     let server = start(Limits { append: 20_000, ..quick() }).await;

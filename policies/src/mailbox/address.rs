@@ -63,21 +63,38 @@ impl Alias {
         let digit = |byte| char::from(match byte {
             b'o' => b'0',
             b'l' => b'1',
+            b'z' => b'2',
+            b's' => b'5',
             other => other,
         });
-        MailboxNumber::parse(&self.as_read().map(digit).collect::<String>()).is_ok()
+        MailboxNumber::parse(&self.bytes_as_read().map(digit).collect::<String>()).is_ok()
     }
 
-    /// Whether people take one for the other: dots and hyphens are overlooked, `0` reads as `o`, and `1` and `i` as `l`.
+    /// Whether people take one for the other: dots and hyphens are overlooked, `0` reads as `o`, `1` and `i` as `l`, `2` as `z`, `5` as `s`,
+    /// `rn` as `m` and `vv` as `w`.
     pub fn reads_like(&self, other: &Self) -> bool {
-        self.as_read().eq(other.as_read())
+        self.bytes_as_read().eq(other.bytes_as_read())
     }
 
-    fn as_read(&self) -> impl Iterator<Item = u8> {
-        self.0.bytes().filter(|byte| !matches!(byte, b'.' | b'-')).map(|byte| match byte {
-            b'0' => b'o',
-            b'1' | b'i' => b'l',
-            other => other,
+    /// The same for all names that read alike.
+    pub fn as_read(&self) -> String {
+        self.bytes_as_read().map(char::from).collect()
+    }
+
+    /// The wide letters become the pairs that look like them, not the other way round: so `vw` and `wv` both read like `vvv`, however that
+    /// is cut.
+    fn bytes_as_read(&self) -> impl Iterator<Item = u8> {
+        self.0.bytes().filter(|byte| !matches!(byte, b'.' | b'-')).flat_map(|byte| {
+            let (read, then) = match byte {
+                b'0' => (b'o', None),
+                b'1' | b'i' => (b'l', None),
+                b'2' => (b'z', None),
+                b'5' => (b's', None),
+                b'm' => (b'r', Some(b'n')),
+                b'w' => (b'v', Some(b'v')),
+                other => (other, None),
+            };
+            std::iter::once(read).chain(then)
         })
     }
 }
@@ -179,14 +196,31 @@ mod tests {
     }
 
     #[test]
+    fn what_people_take_for_each_other() {
+        let name = |text: &str| Alias::parse(text).unwrap();
+        for alike in [
+            &["gjj", "g.jj", "g-j.j"][..], &["tool", "t00l", "too1", "tooi"], &["mail", "rnail", "r.nail", "ma1l", "rnaii"], &["www", "vvww", "vvvvvv", "wvvw"], &["vw", "wv", "vvv"],
+            &["zs", "z5", "zs"], &["soz", "s0z", "s02"], &["sz55", "szss", "s25s"], &["corn", "com"], &["mn", "rnn"],
+        ] {
+            for (one, other) in alike.iter().flat_map(|one| alike.iter().map(move |other| (one, other))) {
+                assert!(name(one).reads_like(&name(other)) && name(one).as_read() == name(other).as_read(), "{one} {other}");
+            }
+        }
+        for (one, other) in [("gjj", "gji"), ("mail", "nail"), ("rm", "mr"), ("w", "v"), ("m", "n"), ("m", "nr"), ("z", "s"), ("tax", "taxx"), ("a6", "ab"), ("a8", "ab"), ("cl", "d")] {
+            assert!(!name(one).reads_like(&name(other)) && name(one).as_read() != name(other).as_read(), "{one} {other}");
+        }
+    }
+
+    #[test]
     fn a_name_that_reads_like_a_number_is_not_given() {
         let one = MailboxNumber::from_random(123_456_789).unwrap().to_string().replacen('1', "l", 1);
-        for name in [one.as_str(), &one.replacen('l', "I", 1), "o000000006", "OooOoo0006", "o-000.000006"] {
+        let (two, five) = (MailboxNumber::from_random(223_456_789).unwrap().to_string().replacen('2', "z", 1), MailboxNumber::from_random(523_456_789).unwrap().to_string().replacen('5', "S", 1));
+        for name in [one.as_str(), &one.replacen('l', "I", 1), &two, &five, "o000000006", "OooOoo0006", "o-000.000006"] {
             assert_eq!(Alias::parse_new(name), Err(AliasError::ReadsAsNumber), "{name}");
             assert!(Alias::parse(name).is_ok(), "{name}");
         }
         // The check digit is another's, a digit is missing or too many, or there is a letter that reads like none.
-        for name in ["o000000007", "o00000006", "o0000000006", "o00000000b", "lilo", "gjj"] {
+        for name in ["m000000006", "o000000007", "o00000006", "o0000000006", "o00000000b", "lilo", "gjj"] {
             assert!(Alias::parse_new(name).is_ok(), "{name}");
         }
     }

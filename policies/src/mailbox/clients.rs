@@ -38,6 +38,8 @@ pub struct ClientPolicy {
     mailboxes: BTreeMap<MailboxNumber, BTreeSet<&'static str>>,
     scram: BTreeSet<Port>,
     certificate: BTreeSet<Port>,
+    token: BTreeSet<Port>,
+    no_token: BTreeSet<MailboxNumber>,
     no_pop3: BTreeSet<MailboxNumber>,
 }
 
@@ -59,6 +61,10 @@ struct Ways {
     scram: BTreeSet<Port>,
     #[serde(default)]
     certificate: BTreeSet<Port>,
+    #[serde(default)]
+    token: BTreeSet<Port>,
+    #[serde(default)]
+    no_token: Vec<Spanned<String>>,
     #[serde(default)]
     no_pop3: Vec<Spanned<String>>,
 }
@@ -82,18 +88,19 @@ impl ClientPolicy {
         };
         let everywhere = named(&off)?;
         let with = |names: &[Spanned<String>]| Ok::<_, PolicyError>(named(names)?.union(&everywhere).copied().collect());
-        if off_for.len().max(login.no_pop3.len()) > MAX_MAILBOXES {
+        if off_for.len().max(login.no_pop3.len()).max(login.no_token.len()) > MAX_MAILBOXES {
             return Err(PolicyError::at(file, text, None, format!("at most {MAX_MAILBOXES} mailboxes have switches of their own")));
         }
         let number = |mailbox: &Spanned<String>| {
             MailboxNumber::parse(mailbox.get_ref()).map_err(|_| PolicyError::at(file, text, Some(mailbox.span()), "it is no mailbox number"))
         };
         let no_pop3 = login.no_pop3.iter().map(number).collect::<Result<_, _>>()?;
+        let no_token = login.no_token.iter().map(number).collect::<Result<_, _>>()?;
         let mut mailboxes = BTreeMap::new();
         for (mailbox, names) in &off_for {
             mailboxes.insert(number(mailbox)?, named(names)?);
         }
-        Ok(Self { starttls: with(&off_at.starttls)?, tls: with(&off_at.tls)?, mailboxes, scram: login.scram, certificate: login.certificate, no_pop3 })
+        Ok(Self { starttls: with(&off_at.starttls)?, tls: with(&off_at.tls)?, mailboxes, scram: login.scram, certificate: login.certificate, token: login.token, no_token, no_pop3 })
     }
 
     /// At the port that begins in clear.
@@ -121,6 +128,21 @@ impl ClientPolicy {
         self.certificate.contains(&port)
     }
 
+    /// Whether a provider's token opens a mailbox there, where a provider is believed.
+    pub fn token_at(&self, port: Port) -> bool {
+        self.token.contains(&port)
+    }
+
+    /// The ports of `token_at`, as the document names them.
+    pub fn token_ports(&self) -> impl Iterator<Item = String> {
+        self.token.iter().map(|port| format!("{port:?}").to_lowercase())
+    }
+
+    /// The mailboxes that no token opens.
+    pub fn no_token(&self) -> &BTreeSet<MailboxNumber> {
+        &self.no_token
+    }
+
     /// The mailboxes that are not read by POP3, where it is spoken at all.
     pub fn no_pop3(&self) -> &BTreeSet<MailboxNumber> {
         &self.no_pop3
@@ -134,6 +156,10 @@ impl ClientPolicy {
         let ports = |ports: &BTreeSet<Port>| if ports.is_empty() { "nowhere".to_owned() } else { ports.iter().map(|port| format!("{port:?}").to_lowercase()).collect::<Vec<_>>().join(", ") };
         let _ = writeln!(text, "SCRAM-SHA-256 at: {}", ports(&self.scram));
         let _ = writeln!(text, "Certificates asked for at: {}", ports(&self.certificate));
+        let _ = writeln!(text, "Tokens taken at: {}", ports(&self.token));
+        for mailbox in &self.no_token {
+            let _ = writeln!(text, "Tokens off for {mailbox}");
+        }
         for mailbox in &self.no_pop3 {
             let _ = writeln!(text, "POP3 off for {mailbox}");
         }

@@ -10,7 +10,7 @@ use super::extension::Extensions;
 pub use super::account::AccountChanges;
 pub use super::flags::{Flags, Keyword, StoreOp, SystemFlag};
 pub use super::messages::Messages;
-pub use crate::sasl::{Offer, Question, Salted, Secret};
+pub use crate::sasl::{Offer, Question, Salted, Secret, TokenRefused};
 
 /// What the server knows of a message without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,6 +185,8 @@ pub enum Answer {
     /// Logged in, once the client has taken this proof that the server knows it, too.
     Proved { off: Extensions, signature: [u8; 32] },
     Salted(Salted),
+    /// The token opens nothing.
+    NoToken(TokenRefused),
     Mailboxes(Vec<MailboxInfo>),
     /// `messages` ascend by uid; `uid_next` is above all of them.
     /// `id`: of the mailbox, whatever it is called; no other ever has it.

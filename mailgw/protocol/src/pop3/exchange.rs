@@ -2,7 +2,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-pub use crate::sasl::{Offer, Question, Salted, Secret};
+pub use crate::sasl::{Offer, Question, Salted, Secret, TokenRefused};
 
 /// Work for the server. Each one is answered by one [`Answer`], and each may be answered by `Failed`.
 pub enum Request {
@@ -46,6 +46,8 @@ pub enum Answer {
     /// Logged in, once the client has taken this proof that the server knows it, too.
     Proved { signature: [u8; 32] },
     Salted(Salted),
+    /// The token opens nothing.
+    NoToken(TokenRefused),
     Denied,
     /// Too many logins failed lately.
     TooMany,

@@ -121,6 +121,7 @@ impl Session {
             (Some(Pending::Login(Asked::Verdict)), Answer::LoggedIn) => self.entered(),
             (Some(Pending::Login(Asked::Verdict)), Answer::Proved { signature }) => self.step(sasl::proved(&signature)),
             (Some(Pending::Login(Asked::Salt(first))), Answer::Salted(salted)) => self.step(first.salted(&salted)),
+            (Some(Pending::Login(Asked::Verdict)), Answer::NoToken(told)) => self.step(sasl::no_token(&told)),
             // spec: rfc3206#3 whether trying again later can help
             (Some(Pending::Login(_)), Answer::Denied) => self.denied("-ERR [AUTH] The name or the password is wrong"),
             (Some(Pending::Login(_)), Answer::TooMany) => self.write("-ERR [SYS/TEMP] Too many logins failed; try again later"),
@@ -309,8 +310,10 @@ impl Session {
 
     fn response(&mut self, line: &[u8]) {
         let Mode::Sasl(exchange) = std::mem::replace(&mut self.mode, Mode::Command) else { return };
-        let proved = exchange.is_proved();
-        if line == b"*" {
+        let (proved, refused) = (exchange.is_proved(), exchange.is_refused());
+        if line == b"*" && refused {
+            self.denied("-ERR Cancelled");
+        } else if line == b"*" {
             self.wrong("Cancelled");
         } else {
             self.step(exchange.respond(sasl::response(line), &self.settings.offer));
@@ -331,6 +334,7 @@ impl Session {
             Step::Login { user, password } => self.ask(Request::Login { user, password }, Pending::Login(Asked::Verdict)),
             Step::Ask(question, asked) => self.ask(Request::Sasl(question), Pending::Login(asked)),
             Step::Done => self.entered(),
+            Step::Denied => self.denied("-ERR [AUTH] The token opens nothing here"),
             Step::Malformed(reason) => self.denied(&format!("-ERR {reason}")),
             Step::Unknown => self.wrong("Use one of the mechanisms that CAPA names, such as PLAIN"),
         }

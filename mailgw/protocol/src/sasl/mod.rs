@@ -1,6 +1,7 @@
 //! What SMTP, IMAP and POP3 have in common of logging in: the mechanisms of SASL, as one exchange without I/O.
 //!
 //! A session hands in what the client answers and does the [`Step`] it gets: the words around are its protocol's.
+mod bearer;
 mod scram;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+pub use bearer::{Bearer, TokenRefused};
 pub(crate) use scram::First;
 pub use scram::{Proof, Salted};
 
@@ -39,13 +41,15 @@ pub struct Offer {
     pub binding: Option<[u8; 32]>,
     /// The client showed a certificate: EXTERNAL.
     pub certificate: bool,
+    /// Tokens of a provider are believed: OAUTHBEARER.
+    pub token: bool,
 }
 
 impl Offer {
     /// Names, those first that tell a server the least.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let Self { scram, binding, certificate } = *self;
-        let all = [("EXTERNAL", certificate), ("SCRAM-SHA-256-PLUS", scram && binding.is_some()), ("SCRAM-SHA-256", scram), ("PLAIN", true)];
+        let Self { scram, binding, certificate, token } = *self;
+        let all = [("EXTERNAL", certificate), ("SCRAM-SHA-256-PLUS", scram && binding.is_some()), ("SCRAM-SHA-256", scram), ("OAUTHBEARER", token), ("PLAIN", true)];
         all.into_iter().filter_map(|(name, offered)| offered.then_some(name))
     }
 }
@@ -58,6 +62,8 @@ pub enum Question {
     Proof(Proof),
     /// Whose the client's certificate is; `user` when the client says whom it means. Answer: `LoggedIn` or `Denied`.
     Certificate { user: Option<String> },
+    /// Whom a token opens a mailbox to. Answer: `LoggedIn`, or `NoToken` with what is told then.
+    Token(Bearer),
 }
 
 /// Users are persons: only the kind.
@@ -67,6 +73,7 @@ impl fmt::Debug for Question {
             Self::Salt { .. } => "Salt",
             Self::Proof(_) => "Proof",
             Self::Certificate { .. } => "Certificate",
+            Self::Token(_) => "Token",
         })
     }
 }
@@ -81,6 +88,9 @@ pub(crate) enum Exchange {
     /// The server's own proof was sent; an empty response ends the exchange.
     ScramTaken,
     External,
+    Bearer,
+    /// The client was told that its token opens nothing; whatever it answers ends the exchange.
+    TokenRefused,
 }
 
 /// What a session has to do next.
@@ -92,6 +102,8 @@ pub(crate) enum Step {
     Ask(Question, Asked),
     /// Who was found out before is logged in.
     Done,
+    /// Who was refused before has taken it.
+    Denied,
     /// What came is no response of this mechanism.
     Malformed(&'static str),
     /// No mechanism that is offered.
@@ -116,6 +128,11 @@ pub(crate) fn proved(signature: &[u8; 32]) -> Step {
     Step::Challenge(STANDARD.encode(format!("v={}", STANDARD.encode(signature))), Exchange::ScramTaken)
 }
 
+/// The client is told where tokens are had, and says that it heard. spec: rfc7628#3.2.3
+pub(crate) fn no_token(told: &TokenRefused) -> Step {
+    Step::Challenge(STANDARD.encode(told.json()), Exchange::TokenRefused)
+}
+
 /// `initial`: the response that came along; `None` in it where it was no base64.
 pub(crate) fn begin(mechanism: &str, initial: Option<Option<Secret>>, offer: &Offer) -> Step {
     let (first, challenge) = match mechanism {
@@ -125,6 +142,7 @@ pub(crate) fn begin(mechanism: &str, initial: Option<Option<Secret>>, offer: &Of
         "SCRAM-SHA-256" if offer.scram => (Exchange::ScramFirst { plus: false }, ""),
         "SCRAM-SHA-256-PLUS" if offer.scram && offer.binding.is_some() => (Exchange::ScramFirst { plus: true }, ""),
         "EXTERNAL" if offer.certificate => (Exchange::External, ""),
+        "OAUTHBEARER" if offer.token => (Exchange::Bearer, ""),
         _ => return Step::Unknown,
     };
     match initial {
@@ -139,8 +157,16 @@ impl Exchange {
         matches!(self, Self::ScramTaken)
     }
 
+    /// The client was refused already, and has but to say that it heard: it failed, however it ends.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::TokenRefused)
+    }
+
     /// `None`: what came was no base64 of UTF-8.
     pub fn respond(self, response: Option<Secret>, offer: &Offer) -> Step {
+        if self.is_refused() {
+            return Step::Denied;
+        }
         let Some(response) = response else { return Step::Malformed("That is no base64") };
         match self {
             Self::Plain => match plain(&response) {
@@ -166,6 +192,11 @@ impl Exchange {
                 let user = Some(response.expose().to_owned()).filter(|user| !user.is_empty());
                 Step::Ask(Question::Certificate { user }, Asked::Verdict)
             }
+            Self::Bearer => match Bearer::parse(response.expose()) {
+                Ok(bearer) => Step::Ask(Question::Token(bearer), Asked::Verdict),
+                Err(reason) => Step::Malformed(reason),
+            },
+            Self::TokenRefused => Step::Denied,
         }
     }
 }

@@ -119,7 +119,7 @@ impl Challenged {
 }
 
 /// spec: rfc5802#7 saslname
-fn name(text: &str) -> Option<String> {
+pub(super) fn name(text: &str) -> Option<String> {
     let mut name = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((plain, escaped)) = rest.split_once('=') {

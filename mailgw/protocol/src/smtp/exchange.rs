@@ -3,7 +3,7 @@ use std::fmt;
 
 pub use super::address::{Address, AddressError, Domain, Host, Recipient};
 pub use super::notice::{Notify, Original, Return, Xtext};
-pub use crate::sasl::{Offer, Question, Salted, Secret};
+pub use crate::sasl::{Offer, Question, Salted, Secret, TokenRefused};
 
 /// How a client named itself in HELO or EHLO: letters, digits and `.-_:[]`, so that it is harmless in a header. Nobody checked it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +120,8 @@ pub enum Answer {
     /// Logged in, once the client has taken this proof that the server knows it, too.
     Proved { signature: [u8; 32] },
     Salted(Salted),
+    /// The token opens nothing.
+    NoToken(TokenRefused),
     /// The user or the password is wrong, or there is no such user.
     Denied,
     /// As many logins or messages as are allowed for now.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use policies::mailbox::{self, LocalPart};
 use protocol::imap::exchange::Flags;
 use protocol::smtp::exchange::{Address, Addressee, Answer, Domain, Envelope, Host, Recipient, Refusal, Secret};
-use protocol::sasl::Proof;
+use protocol::sasl::{Bearer, Proof};
 use protocol::smtp::trace;
 use store::{Batch, CommitError, Expectation, Store};
 use time::OffsetDateTime;
@@ -93,6 +93,11 @@ impl Submission {
     /// The answer to AUTH EXTERNAL.
     pub fn certificate(&self, certificates: &[Vec<u8>], user: Option<&str>, visit: Visit) -> Result<Entered, Answer> {
         self.accounts.certificate(certificates, user, visit).map_err(not_entered)
+    }
+
+    /// The answer to AUTH OAUTHBEARER.
+    pub fn token(&self, bearer: &Bearer, visit: Visit) -> Result<Entered, Answer> {
+        self.accounts.token(bearer, visit).map_err(not_entered)
     }
 
     /// The answer to MAIL: an address of one's own, or the null path of a receipt.

@@ -20,7 +20,7 @@ use super::{Door, Imap};
 use crate::mailbox::Watch;
 use crate::record::folder::Folder;
 use crate::wire::accounts::{Accounts, Entered, LoginRefusal, Scope, Standing, Visit, Ways};
-use crate::wire::brief::brief;
+use crate::wire::brief::{brief, changing};
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
@@ -329,7 +329,7 @@ impl Connection {
             imap.metrics.requests.observe(started.elapsed().as_secs_f64());
             done
         };
-        let done = if commits { tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string()) } else { brief(work).await.map_err(|error| error.to_string()) };
+        let done = if commits { changing(work).await } else { brief(work).await };
         match done {
             Ok((answer, then)) => {
                 self.follow(then);
@@ -390,6 +390,10 @@ impl Connection {
                 let certificates = self.certificates.clone();
                 self.login(|imap| &imap.certificates, move |accounts, visit| accounts.certificate(&certificates, user.as_deref(), visit)).await
             }
+            Question::Token(bearer) => match self.login(|imap| &imap.certificates, move |accounts, visit| accounts.token(&bearer, visit)).await {
+                Answer::Refused { code: RefusalCode::AuthenticationFailed, .. } => Answer::NoToken(self.imap.accounts.token_refused()),
+                answer => answer,
+            },
         }
     }
 

@@ -15,6 +15,7 @@ use super::answer::{failed, load, open, remove};
 use super::{Door, Maildrop, Pop3};
 use crate::record::folder::Folder;
 use crate::wire::accounts::{Accounts, Entered, LoginRefusal, Scope, Standing, Visit, Ways};
+use crate::wire::brief::changing;
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
@@ -119,6 +120,10 @@ impl Connection {
                 let certificates = self.certificates.clone();
                 self.enter(|pop3| &pop3.certificates, move |accounts, visit| accounts.certificate(&certificates, user.as_deref(), visit)).await
             }
+            Request::Sasl(Question::Token(bearer)) => match self.enter(|pop3| &pop3.certificates, move |accounts, visit| accounts.token(&bearer, visit)).await {
+                Answer::Denied => Answer::NoToken(self.pop3.accounts.token_refused()),
+                answer => answer,
+            },
             Request::Open => self.open().await,
             Request::Load { uid, shows } => {
                 let (Some((_, folder)), Some(standing), pop3) = (&self.maildrop, &self.login, Arc::clone(&self.pop3)) else { return Answer::Failed };
@@ -221,7 +226,7 @@ async fn over(login: &mut Option<Standing>) {
 }
 
 async fn blocking(work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+    changing(work).await.unwrap_or_else(|error| {
         tracing::error!(%error, "a POP3 request was not finished");
         Answer::Failed
     })

@@ -186,6 +186,13 @@ impl Talk<'_> {
                 let certificates = self.certificates.clone();
                 self.log_in(submission, &self.server.certificates, move |submission, visit| submission.certificate(&certificates, user.as_deref(), visit)).await
             }
+            (Request::Sasl(Question::Token(bearer)), _) => {
+                let told = submission.accounts.token_refused();
+                match self.log_in(submission, &self.server.certificates, move |submission, visit| submission.token(&bearer, visit)).await {
+                    Answer::Denied => Answer::NoToken(told),
+                    answer => answer,
+                }
+            }
             (Request::Sender { reverse_path }, Some(login)) => blocking(move || submission.sender(login, reverse_path.as_ref(), now)).await,
             (Request::Recipient { recipient, declared, .. }, Some(_)) => self.recipient(move || submission.recipient(&recipient, declared)).await,
             (Request::Deliver { envelope, bytes }, Some(login)) => {

@@ -24,6 +24,7 @@ impl Session {
                 self.step(tag, sasl::proved(&signature));
             }
             (Pending::Login { tag, asked: Asked::Salt(first) }, Answer::Salted(salted)) => self.step(tag, first.salted(&salted)),
+            (Pending::Login { tag, asked: Asked::Verdict }, Answer::NoToken(told)) => self.step(tag, sasl::no_token(&told)),
             (Pending::Login { tag, .. }, Answer::Refused { code, text }) => {
                 self.refuse(&tag, code.name(), &text);
                 if code == crate::imap::exchange::RefusalCode::AuthenticationFailed {

@@ -1,7 +1,7 @@
 //! Commands: each is checked against the state and either answered or turned into a request.
 use super::view::Manner;
 use super::{Expecting, Pending, Session, State, fetch, metadata, search};
-use crate::imap::exchange::{NewMessage, Output, Request};
+use crate::imap::exchange::{NewMessage, Output, RefusalCode, Request};
 use crate::imap::extension::{self, Extension, Extensions};
 use crate::imap::framing::{Limits, MAX_LITERAL};
 use crate::imap::parse::command::Enable;
@@ -104,10 +104,13 @@ impl Session {
         match std::mem::replace(&mut self.expecting, Expecting::Command) {
             // spec: rfc3501#6.2.2 `*` cancels
             Expecting::Sasl { tag, exchange } => {
-                let proved = exchange.is_proved();
+                let (proved, refused) = (exchange.is_proved(), exchange.is_refused());
                 if line == b"*" {
                     self.proved = None;
                     self.write(&format!("{tag} BAD Cancelled\r\n"));
+                    if refused {
+                        self.count_failure();
+                    }
                 } else {
                     let step = exchange.respond(sasl::response(&line), &self.settings.offer);
                     self.step(tag, step);
@@ -134,6 +137,10 @@ impl Session {
                 Some(off) => self.logged_in(&tag, off),
                 None => self.bye("The server lost step; connect again"),
             },
+            Step::Denied => {
+                self.refuse(&tag, RefusalCode::AuthenticationFailed.name(), "The token opens nothing here");
+                self.count_failure();
+            }
             Step::Malformed(reason) => {
                 self.proved = None;
                 self.write(&format!("{tag} BAD {reason}\r\n"));

@@ -19,9 +19,12 @@ impl Session {
     /// A line that answers 334.
     pub(super) fn response(&mut self, line: &[u8]) {
         let Mode::Sasl(exchange) = std::mem::replace(&mut self.mode, Mode::Command) else { return };
-        let proved = exchange.is_proved();
+        let (proved, refused) = (exchange.is_proved(), exchange.is_refused());
         if line == b"*" {
             self.wrong(501, "5.7.0", "Cancelled");
+            if refused {
+                self.failed();
+            }
         } else {
             self.step(exchange.respond(sasl::response(line), &self.settings.offer));
         }
@@ -39,6 +42,7 @@ impl Session {
             Step::Login { user, password } => self.ask(Request::Login { user, password }, Pending::Login(Asked::Verdict)),
             Step::Ask(question, asked) => self.ask(Request::Sasl(question), Pending::Login(asked)),
             Step::Done => self.entered(),
+            Step::Denied => self.denied("The token opens nothing here"),
             Step::Malformed(reason) => self.wrong(501, "5.5.2", reason),
             Step::Unknown => self.wrong(504, "5.5.4", "Use AUTH PLAIN, AUTH LOGIN, or what else EHLO names"),
         }
@@ -51,6 +55,10 @@ impl Session {
 
     pub(super) fn denied(&mut self, text: &str) {
         self.reply(535, "5.7.8", text);
+        self.failed();
+    }
+
+    fn failed(&mut self) {
         self.failures += 1;
         if self.failures >= self.settings.budget.failures {
             self.end(421, "4.7.0", "Too many logins failed");

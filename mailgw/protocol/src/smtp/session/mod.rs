@@ -227,6 +227,7 @@ impl Session {
             (Some(Pending::Login(Asked::Verdict)), Answer::LoggedIn) => self.entered(),
             (Some(Pending::Login(Asked::Verdict)), Answer::Proved { signature }) => self.step(sasl::proved(&signature)),
             (Some(Pending::Login(Asked::Salt(first))), Answer::Salted(salted)) => self.step(first.salted(&salted)),
+            (Some(Pending::Login(Asked::Verdict)), Answer::NoToken(told)) => self.step(sasl::no_token(&told)),
             (Some(Pending::Login(_)), Answer::Denied) => self.denied("The name or the password is wrong"),
             // spec: rfc4954#6
             (Some(Pending::Login(_)), Answer::TooMany) => self.reply(454, "4.7.0", "Too many logins failed; try again later"),
