@@ -257,7 +257,7 @@ fn letters_are_mended_superseded_and_withdrawn_like_statements() {
     assert_eq!(said(&outcomes(&city, &withdraw)[0]), (1, "delivered", None));
     let all = mails(&gateway, &one);
     assert!(mail_parser::MessageParser::new().parse(&all[2]).unwrap().subject().unwrap().starts_with("撤回：泊位许可通知"));
-    // The month's share of two is used up; what corrects one of them is not a third, but cannot go on for ever.
+    // The month's share of two is used up; what corrects one of them is not a third, until it was corrected three times.
     let fix = |batch: &str, old: &str, new: &str| {
         let text = format!("supersedes,stmt_id,period,id_type,id_no,name,permit,until,fee,state\r\n{old},{new},202610,{},{},{},P-b,2027-03-31,2.00,1\r\n", PEOPLE[0].0, PEOPLE[0].1, PEOPLE[0].2);
         let order = order(&city, FUND, "parking-permit", batch, &text, 1, [200, 0], Some(("supersedes", json!({ "reason": "费用有误", "reason_en": "The fee was wrong" }))));
@@ -267,6 +267,10 @@ fn letters_are_mended_superseded_and_withdrawn_like_statements() {
     assert_eq!(fix("q7", "b4", "b5").as_deref(), Some("quota-reached"));
     let all = mails(&gateway, &one);
     assert!(mail_parser::MessageParser::new().parse(&all[3]).unwrap().body_text(0).unwrap().contains("取代编号 b 的对账单"));
+    // From then on a correction is one of the share, which is another the next month.
+    city.clock.advance(time::Duration::hours(5 * 24 + 9));
+    assert_eq!((fix("q8", "b4", "b6"), fix("q9", "b6", "b7")), (None, None));
+    assert_eq!(fix("q10", "b7", "b8").as_deref(), Some("quota-reached"));
 }
 
 /// A consent that is taken back between the decision and the commit is heeded; so is a share that another batch used.
@@ -385,8 +389,7 @@ fn a_consent_of_before_kinds_that_is_taken_back_leaves_nothing() {
 #[test]
 fn an_owner_gives_and_takes_back_consent_by_mail() {
     use mailgw::directory::Credential;
-    use mailgw::flow::consent;
-    use mailgw::wire::accounts::Login;
+        use mailgw::wire::accounts::Login;
     let city = city();
     let gateway = city.gateway(Arc::clone(&city.store));
     let one = mailbox(&gateway, 0);
