@@ -1,5 +1,6 @@
 //! Kinds of message that a file of the policies alone defines, consent, shares of a month, and persons named by tokens.
 
+use mailgw::flow::consent;
 use mailgw::flow::enrolment::{self, EnrolmentError, Word};
 use mailgw::flow::push::Order;
 use mailgw::record::push::RowOutcome;
@@ -313,6 +314,43 @@ fn a_token_names_its_mailbox_until_the_commit() {
     assert!(mails(&gateway, &one).is_empty());
 }
 
+/// The owner says a kind, as in a mail to `consent@`; the clerk looks up nothing where one sender alone sends it.
+#[test]
+fn at_the_counter_a_kind_names_its_sender_where_there_is_one() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    for bureau in [FUND, INSURANCE] {
+        city.register_kinds(&gateway, bureau, &["parking-permit", "utility-bill"]).unwrap();
+    }
+    let say = |kind: Option<&str>, give: Option<bool>| consent::say_of_all(&gateway, &one, kind, give);
+    let holds = || -> Vec<(String, String)> {
+        let kinds = say(None, None).unwrap().kinds;
+        kinds.into_iter().filter(|offer| offer.holds).map(|offer| (offer.bureau, offer.kind)).collect()
+    };
+    assert_eq!(say(None, None).unwrap().kinds.len(), 3, "one sends permits, and both bills");
+    let given = say(Some("parking-permit"), Some(true)).unwrap();
+    assert!(given.kinds.len() == 1 && given.kinds[0].holds && holds() == [(FUND.to_owned(), "parking-permit".to_owned())]);
+    assert_eq!(say(Some("parking-permit"), Some(true)).unwrap(), given, "said again it is the same");
+    assert_eq!(outcomes(&city, &permits(&city, FUND, "n1", &[("a", PEOPLE[0], 100, "1")], None))[0].state, State::Delivered);
+    // Nobody agrees to more than was said.
+    assert!(matches!(say(Some("utility-bill"), Some(true)), Err(EnrolmentError::SeveralSenders { senders }) if senders == format!("{FUND}, {INSURANCE}")));
+    assert!(matches!(say(None, Some(true)), Err(EnrolmentError::NoKindNamed)));
+    assert!(matches!(say(Some("housing-fund"), Some(true)), Err(EnrolmentError::Unasked { .. })));
+    for bureau in [FUND, INSURANCE] {
+        enrolment::say(&gateway, &one, bureau, Word::GiveConsent(Some("utility-bill".to_owned()))).unwrap();
+    }
+    assert_eq!(holds().len(), 3);
+    // Taken back of all who send it, then everything.
+    say(Some("utility-bill"), Some(false)).unwrap();
+    assert_eq!(holds(), [(FUND.to_owned(), "parking-permit".to_owned())]);
+    say(None, Some(false)).unwrap();
+    assert!(holds().is_empty() && say(None, Some(false)).is_ok());
+    assert_eq!(said(&outcomes(&city, &permits(&city, FUND, "n2", &[("b", PEOPLE[0], 100, "1")], None))[0]), (1, "undeliverable", Some("no-consent")));
+    let said_of: Vec<bool> = events(&*city.store).into_iter().filter_map(|event| if let Event::ConsentSet(said) = event { Some(said.holds) } else { None }).collect();
+    assert_eq!(said_of, [true, true, true, false, false, false]);
+}
+
 /// Neither reports nor evidence name a mailbox to a bureau that does not know its owner's name, or may not write to it.
 #[test]
 fn who_knows_no_name_or_has_no_consent_is_told_of_no_mailbox() {
@@ -389,7 +427,8 @@ fn a_consent_of_before_kinds_that_is_taken_back_leaves_nothing() {
 #[test]
 fn an_owner_gives_and_takes_back_consent_by_mail() {
     use mailgw::directory::Credential;
-        use mailgw::wire::accounts::Login;
+    use mailgw::flow::consent;
+    use mailgw::wire::accounts::Login;
     let city = city();
     let gateway = city.gateway(Arc::clone(&city.store));
     let one = mailbox(&gateway, 0);
