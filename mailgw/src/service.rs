@@ -31,6 +31,7 @@ use crate::bureau::{self, Registration, ShownBureau};
 use crate::directory::{Applicant, AppPasswordName, DirectoryError, NewPassword, Page, Password, Query, Scope, ShownAppPassword, ShownMailbox, ShownOperator, ToldPassword, Words, today};
 use crate::flow::evidence::{self, Installed, Wanted};
 use crate::flow::certificate;
+use crate::flow::consent;
 use crate::flow::enrolment;
 use crate::flow::export;
 use crate::flow::hold;
@@ -166,6 +167,8 @@ pub enum Operation {
     MailboxEncryption { mailbox: String, on: Option<bool> },
     /// What the owner of a mailbox agreed with a sender; with a word, what the owner says now.
     MailboxAgreement { mailbox: String, bureau: String, word: Option<enrolment::Word> },
+    /// What the owner of a mailbox consented to, of every sender; with a word, what the owner says now of a kind.
+    MailboxConsents { mailbox: String, kind: Option<String>, give: Option<bool> },
     /// A statement by its bureau's own number.
     StatementShow { bureau: String, statement: String },
     /// Ends what is over; a trial says what would end.
@@ -223,6 +226,7 @@ pub enum Outcome {
     Retained(retention::Retained),
     Holds(Vec<Hold>),
     Agreed(enrolment::Agreed),
+    Consents(consent::Consents),
     Encryption(encryption::Shown),
     Notices(notification::Shown),
     Certificate(ShownCertificate),
@@ -391,6 +395,7 @@ impl Service {
                 Some(word) => enrolment::say(gateway, &mailbox, &bureau, word)?,
                 None => enrolment::show(gateway, &mailbox, &bureau)?,
             })),
+            Operation::MailboxConsents { mailbox, kind, give } => Ok(Outcome::Consents(consent::say_of_all(gateway, &mailbox, kind.as_deref(), give)?)),
             Operation::StatementShow { bureau, statement } => Ok(Outcome::Statement(Box::new(push::statement(gateway, &bureau, &statement)?))),
             Operation::RetentionRun { trial } => Ok(Outcome::Retained(retention::retain(gateway, trial)?)),
             Operation::RetentionHold { held, by, holds } => Ok(Outcome::Holds(retention::hold(gateway, &held, &by, holds)?)),

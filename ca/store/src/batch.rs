@@ -72,6 +72,20 @@ impl From<Key> for Template {
     }
 }
 
+/// Sums that stand in one record, since one commit adds to all of them. Where that is not there yet they are what sums of these names came
+/// to, which it takes the place of: a store from before is read as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Together {
+    pub(crate) name: String,
+    pub(crate) former: Vec<String>,
+}
+
+impl Together {
+    pub fn new(name: String, former: Vec<String>) -> Self {
+        Self { name, former }
+    }
+}
+
 /// Expectations, writes, appends and counter steps that are done together or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
@@ -81,6 +95,7 @@ pub struct Batch {
     pub(crate) appends: Vec<(String, Template)>,
     pub(crate) counters: Vec<String>,
     pub(crate) sums: Vec<(String, i64)>,
+    pub(crate) together: Vec<(Together, Vec<i64>)>,
 }
 
 impl Batch {
@@ -124,6 +139,11 @@ impl Batch {
     /// A sum that would leave the numbers from 0 to 2^64 - 1 stays at the nearer end.
     pub fn add(&mut self, sum: &str, amount: i64) {
         self.sums.push((sum.to_owned(), amount));
+    }
+
+    /// Adds to each of the sums of a record, as `add` does.
+    pub fn add_together(&mut self, sums: Together, amounts: &[i64]) {
+        self.together.push((sums, amounts.to_vec()));
     }
 
     /// About how many bytes it writes.

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use crate::contract::{CommitError, Done, Receipt, Snapshot, Store, StoreError};
 use crate::plan::{Limits, State, Writes, decode, entry_key, length_key, plan};
 use crate::recent::Recent;
+use crate::sparse::{Few, Sparse};
 use crate::watchdog::{OnDuty, Timer, Watchdog};
 use crate::{Batch, Key, record};
 
@@ -61,9 +62,10 @@ struct Waiting {
     answer: Done,
 }
 
-/// An engine, and what was read of it lately.
+/// An engine, what is known to be absent of it, and what was read of it lately.
 struct Records {
     engine: Arc<dyn Engine>,
+    sparse: Sparse,
     recent: Recent,
 }
 
@@ -77,6 +79,9 @@ impl Records {
     }
 
     fn read(&self, key: &Key, read: impl FnOnce(&dyn Engine) -> Result<Option<Vec<u8>>, StoreError>) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.sparse.lacks(key) {
+            return Ok(None);
+        }
         match self.recent.get(key) {
             Ok(held) => Ok(held),
             Err(missing) => {
@@ -100,7 +105,7 @@ impl Embedded {
     pub(crate) fn start(engine: Arc<dyn Engine>, watchdog: Watchdog) -> Result<Self, StoreError> {
         let (queue, waiting) = sync_channel(QUEUE);
         let (watchdog, timer) = OnDuty::start(watchdog)?;
-        let records = Arc::new(Records { engine, recent: Recent::default() });
+        let records = Arc::new(Records { engine, sparse: Sparse::default(), recent: Recent::default() });
         let worker = Arc::clone(&records);
         let thread = std::thread::Builder::new().name("store-committer".into()).spawn(move || drain(&worker, &waiting, &timer));
         let thread = thread.map_err(|error| StoreError::Unavailable { reason: error.to_string() })?;
@@ -195,7 +200,7 @@ impl Backlog {
 
 /// Decides each batch on top of those before it, makes all durable at once and answers. An error is that of the write.
 fn commit(records: &Records, group: Vec<Waiting>) -> Result<(), StoreError> {
-    let Records { engine, recent } = records;
+    let Records { engine, sparse, recent } = records;
     let limits = engine.limits();
     let mut writes = Writes::new();
     let mut planned = Vec::new();
@@ -211,6 +216,7 @@ fn commit(records: &Records, group: Vec<Waiting>) -> Result<(), StoreError> {
     let done = if writes.is_empty() {
         Ok(())
     } else {
+        sparse.writing(&writes);
         let group = recent.writing(&writes);
         for (key, value) in &mut writes {
             if let Some(value) = value {
@@ -275,6 +281,12 @@ impl Store for Embedded {
         if let Some(done) = refused {
             done(Err(CommitError::Unavailable { reason: "the store is closed".into() }));
         }
+    }
+
+    fn know_absent(&self, of: &[Few]) -> Result<(), StoreError> {
+        // Its turn comes when all that was queued before is written.
+        let settled = || self.commit(Batch::new()).map(drop).map_err(|error| StoreError::Unavailable { reason: error.to_string() });
+        self.records.sparse.know(of, settled, |from, to, limit| Ok(self.scan(from, to, limit)?.into_iter().map(|(key, _)| key).collect()))
     }
 
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {

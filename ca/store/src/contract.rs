@@ -1,7 +1,8 @@
 //! What every engine promises.
 
-use crate::batch::{CounterSlot, StreamSlot};
-use crate::plan::{counter_key, decode, length_key, sum_key};
+use crate::batch::{CounterSlot, StreamSlot, Together};
+use crate::plan::{counter_key, decode, decode_together, length_key, sum_key, together_key};
+use crate::sparse::Few;
 use crate::{Batch, Key};
 
 /// Proof that a batch is durable; only an engine makes one.
@@ -98,12 +99,30 @@ pub trait Store: Send + Sync {
         decode(self.get(&sum_key(sum))?)
     }
 
+    /// What sums that stand in one record have come to, in the order of their former names.
+    fn sums(&self, sums: &Together) -> Result<Vec<u64>, StoreError> {
+        let key = together_key(&sums.name);
+        if let Some(found) = self.get(&key)? {
+            return decode_together(&found, sums.former.len());
+        }
+        let former = sums.former.iter().map(|former| self.sum(former)).collect::<Result<_, _>>()?;
+        // A commit that took their place meanwhile left nothing of them.
+        self.get(&key)?.map_or(Ok(former), |found| decode_together(&found, sums.former.len()))
+    }
+
     fn commit(&self, batch: Batch) -> Result<Receipt, CommitError>;
 
     /// As `commit`, for who does not wait but for a place in the queue: `done` hears what it came to, on a thread that all who commit wait for. So it is brief and never
     /// panics. It is dropped unheard where nobody knows what was written, since the committer died in the middle: that is `Poisoned`.
     fn commit_then(&self, batch: Batch, done: Done) {
         done(self.commit(batch));
+    }
+
+    /// Says that few keys begin so, of all that will be asked for: what is absent of them may be told without a look. Said once, after the
+    /// store is opened; it changes no answer.
+    fn know_absent(&self, of: &[Few]) -> Result<(), StoreError> {
+        let _ = of;
+        Ok(())
     }
 
     /// All there is at this moment, between two commits. Commits go on meanwhile; let it go soon, since what they replace

@@ -9,11 +9,11 @@ impl Key {
     pub fn new(table: &str, parts: &[&[u8]]) -> Self {
         let mut bytes = Vec::with_capacity(table.len() + parts.iter().map(|part| part.len() + 2).sum::<usize>() + 10);
         for part in std::iter::once(table.as_bytes()).chain(parts.iter().copied()) {
-            for &byte in part {
-                bytes.push(byte);
-                if byte == 0 {
-                    bytes.push(0xff);
-                }
+            // All octets are looked at, without a way out: so it is done many at a time.
+            if part.iter().fold(true, |all, byte| all & (*byte != 0)) {
+                bytes.extend_from_slice(part);
+            } else {
+                part.iter().for_each(|byte| bytes.extend_from_slice(if *byte == 0 { &[0, 0xff] } else { std::slice::from_ref(byte) }));
             }
             bytes.extend_from_slice(&[0, 0]);
         }

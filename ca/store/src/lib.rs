@@ -18,11 +18,12 @@ mod plan;
 mod recent;
 mod record;
 mod sled_engine;
+mod sparse;
 #[cfg(test)]
 mod trials;
 mod watchdog;
 
-pub use batch::{Batch, CounterSlot, Expectation, Part, StreamSlot, Template};
+pub use batch::{Batch, CounterSlot, Expectation, Part, StreamSlot, Template, Together};
 pub use between::Between;
 pub use committer::Embedded;
 pub use contract::{CommitError, Done, Receipt, Snapshot, Store, StoreError};
@@ -34,4 +35,5 @@ pub use layer::Layer;
 pub use memory::Memory;
 pub use open::{open, open_watched};
 pub use sled_engine::open_sled;
+pub use sparse::Few;
 pub use watchdog::Watchdog;

@@ -28,6 +28,10 @@ pub(crate) fn sum_key(sum: &str) -> Key {
     Key::new("\u{1}sum", &[sum.as_bytes()])
 }
 
+pub(crate) fn together_key(name: &str) -> Key {
+    Key::new("\u{1}sums", &[name.as_bytes()])
+}
+
 /// The writes of one batch: `None` deletes.
 pub(crate) type Writes = BTreeMap<Key, Option<Vec<u8>>>;
 
@@ -86,6 +90,25 @@ pub(crate) fn plan(batch: Batch, state: &dyn State, limits: Limits) -> Result<(W
         let total = number(&key, &writes, state)?.saturating_add_signed(*amount);
         writes.insert(key, Some(total.to_be_bytes().to_vec()));
     }
+    for (sums, amounts) in &batch.together {
+        let key = together_key(&sums.name);
+        let mut totals = match written_or_stored(&key, &writes, state)? {
+            Some(bytes) => decode_together(&bytes, sums.former.len())?,
+            None => {
+                let mut totals = Vec::with_capacity(sums.former.len());
+                for former in sums.former.iter().map(|former| sum_key(former)) {
+                    let found = written_or_stored(&former, &writes, state)?;
+                    if found.is_some() {
+                        writes.insert(former, None);
+                    }
+                    totals.push(decode(found)?);
+                }
+                totals
+            }
+        };
+        totals.iter_mut().zip(amounts).for_each(|(total, amount)| *total = total.saturating_add_signed(*amount));
+        writes.insert(key, Some(totals.iter().flat_map(|total| total.to_be_bytes()).collect()));
+    }
     // All positions are known before any entry is filled in: an entry may name a later one.
     for (stream, _) in &batch.appends {
         let key = length_key(stream);
@@ -119,11 +142,20 @@ fn holds(expectation: &Expectation, state: &dyn State) -> Result<bool, StoreErro
 
 /// A number as this batch has left it so far.
 pub(crate) fn number(key: &Key, writes: &Writes, state: &dyn State) -> Result<u64, StoreError> {
-    let bytes = match writes.get(key) {
-        Some(written) => written.clone(),
-        None => state.get(key)?,
-    };
-    decode(bytes)
+    decode(written_or_stored(key, writes, state)?)
+}
+
+fn written_or_stored(key: &Key, writes: &Writes, state: &dyn State) -> Result<Option<Vec<u8>>, StoreError> {
+    match writes.get(key) {
+        Some(written) => Ok(written.clone()),
+        None => state.get(key),
+    }
+}
+
+/// Sums that stand in one record.
+pub(crate) fn decode_together(bytes: &[u8], count: usize) -> Result<Vec<u64>, StoreError> {
+    let (sums, []) = bytes.as_chunks::<8>() else { return Err(StoreError::Corrupt { reason: "sums are not eight bytes each".into() }) };
+    if sums.len() == count { Ok(sums.iter().map(|sum| u64::from_be_bytes(*sum)).collect()) } else { Err(StoreError::Corrupt { reason: "a record has another number of sums".into() }) }
 }
 
 /// A counter, sum or length as it is stored; none yet is nought.

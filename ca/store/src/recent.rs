@@ -20,7 +20,7 @@ const ENTRY: usize = 96;
 
 /// Numbers that are hashes already, under a key of this process.
 #[derive(Default)]
-struct Hashed(u64);
+pub(crate) struct Hashed(u64);
 
 impl Hasher for Hashed {
     fn finish(&self) -> u64 {

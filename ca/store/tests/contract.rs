@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use store::{Batch, CommitError, Expectation, Key, Memory, Part, Store, StoreError, Template, open, open_sled};
+use store::{Batch, CommitError, Expectation, Few, Key, Memory, Part, Store, StoreError, Template, Together, open, open_sled};
 
 const ENGINES: [&str; 2] = ["fjall:f", "sled:s"];
 
@@ -159,6 +159,69 @@ fn sums_of_many_committers_add_up(store: &Arc<dyn Store>) {
     assert_eq!(store.counter("bytes").unwrap(), 0);
 }
 
+/// Sums of a store from before go on in one record, whoever adds to them at that moment.
+fn sums_that_were_apart_go_on_together(store: &Arc<dyn Store>) {
+    let held = |name: &str| Together::new(format!("held/{name}"), vec![format!("bytes/{name}"), format!("messages/{name}")]);
+    let mut batch = Batch::new();
+    for (sum, amount) in [("bytes/1", 70), ("messages/1", 2), ("bytes/3", 9)] {
+        batch.add(sum, amount);
+    }
+    store.commit(batch).unwrap();
+    assert_eq!((store.sums(&held("1")).unwrap(), store.sums(&held("2")).unwrap()), (vec![70, 2], vec![0, 0]));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    let mut batch = Batch::new();
+                    for name in ["1", "2"] {
+                        batch.add_together(held(name), &[5, 1]);
+                        batch.add_together(held(name), &[-1, 0]);
+                    }
+                    store.commit(batch).unwrap();
+                    let [bytes, messages] = store.sums(&held("1")).unwrap().try_into().unwrap();
+                    assert_eq!(bytes, 70 + (messages - 2) * 4, "both, whenever they are read");
+                }
+            });
+        }
+    });
+    assert_eq!((store.sums(&held("1")).unwrap(), store.sums(&held("2")).unwrap()), (vec![70 + 32 * 4, 34], vec![32 * 4, 32]));
+    assert_eq!((store.sum("bytes/1").unwrap(), store.sum("messages/1").unwrap(), store.sum("bytes/3").unwrap()), (0, 0, 9), "they are there once");
+    let mut batch = Batch::new();
+    batch.add_together(held("3"), &[-100, 1]);
+    store.commit(batch).unwrap();
+    assert_eq!(store.sums(&held("3")).unwrap(), [0, 1]);
+    assert!(matches!(store.sums(&Together::new("held/3".into(), vec![String::new()])), Err(StoreError::Corrupt { .. })));
+}
+
+/// What few keys are said to be there is answered as before: by who wrote it before and after, and by who deleted it.
+fn what_is_known_to_be_absent_changes_no_answer(store: &Arc<dyn Store>) {
+    let few = |name: &str| Key::new("few", &[name.as_bytes()]);
+    store.commit(Batch::new().put(few("a"), b"1".as_slice()).put(few("b"), b"1".as_slice())).unwrap();
+    store.know_absent(&[Few::table("few"), Few::sums("rare/")]).unwrap();
+    let there = |names: &[&str]| names.iter().map(|name| store.get(&few(name)).unwrap().is_some()).collect::<Vec<_>>();
+    assert_eq!(there(&["a", "b", "c"]), [true, true, false]);
+    let mut batch = Batch::new().delete(few("a")).expect(Expectation::Absent(few("c"))).put(few("c"), b"2".as_slice());
+    batch.add("rare/c", 3);
+    store.commit(batch).unwrap();
+    assert_eq!((there(&["a", "b", "c"]), store.sum("rare/c").unwrap(), store.sum("rare/d").unwrap()), (vec![false, true, true], 3, 0));
+    assert_eq!(store.commit(Batch::new().expect(Expectation::Absent(few("c")))), Err(CommitError::Conflict { expectation: 0 }));
+    assert_eq!(store.commit(Batch::new().expect(Expectation::Present(few("d")))), Err(CommitError::Conflict { expectation: 0 }));
+    // Written by many, read by each at once.
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let (few, store) = (&few, &store);
+            scope.spawn(move || {
+                for number in 0..20 {
+                    let key = few(&format!("{writer}-{number}"));
+                    assert_eq!(store.get(&key).unwrap(), None);
+                    store.commit(Batch::new().put(key.clone(), b"3".as_slice())).unwrap();
+                    assert!(store.get(&key).unwrap().is_some());
+                }
+            });
+        }
+    });
+}
+
 /// A large group takes its time to be put where readers look.
 fn nobody_reads_half_of_a_batch(store: &Arc<dyn Store>) {
     const KEYS: u64 = 600;
@@ -237,6 +300,16 @@ fn contract_a_number_the_store_gave_is_found_again() {
 #[test]
 fn contract_sums_of_many_committers_add_up() {
     every_engine(sums_of_many_committers_add_up);
+}
+
+#[test]
+fn contract_sums_that_were_apart_go_on_together() {
+    every_engine(sums_that_were_apart_go_on_together);
+}
+
+#[test]
+fn contract_what_is_known_to_be_absent_changes_no_answer() {
+    every_engine(what_is_known_to_be_absent_changes_no_answer);
 }
 
 #[test]

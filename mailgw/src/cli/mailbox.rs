@@ -11,6 +11,7 @@ use serde_json::json as object;
 use super::ask::{Place, ask, ask_long};
 use super::found::{absolute, read_text};
 use crate::directory::{ImportedRow, Kind, Page, Query, RowState, ShownMailbox, State, Words};
+use crate::flow::consent::{Consents, Offer};
 use crate::flow::enrolment::{Agreed, Word};
 use crate::service::{LongOperation, Operation, Outcome, Told, TypedPassword};
 
@@ -120,13 +121,13 @@ pub enum Command {
         off: bool,
     },
     /// Consent of a mailbox's owner to the kinds that a sender may send with consent alone: show it, record it, take it back.
-    #[command(after_help = "Examples:\n  mailgw mailbox consent 1234567897 --sender gz-gas --kind utility-bill --give\n  mailgw mailbox consent 1234567897 --sender gz-gas --withdraw")]
+    #[command(after_help = "Examples:\n  mailgw mailbox consent 1234567897\n  mailgw mailbox consent 1234567897 --kind utility-bill --give\n  mailgw mailbox consent 1234567897 --sender gz-gas --kind utility-bill --give\n  mailgw mailbox consent 1234567897 --sender gz-gas --withdraw")]
     Consent {
         mailbox: String,
-        /// The sender's code in the register of bureaus.
+        /// The sender's code in the register of bureaus. Without it, what is said is of the one sender of the kind; shown or taken back, of all senders.
         #[arg(long)]
-        sender: String,
-        /// One kind; all that ask for consent where none is named.
+        sender: Option<String>,
+        /// One kind; where none is named, all of the sender's that ask for consent.
         #[arg(long)]
         kind: Option<String>,
         #[arg(long, conflicts_with = "withdraw")]
@@ -205,7 +206,8 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
         Command::List { kind, state, limit, after } => Operation::MailboxList(Query { kind, state, limit, after }),
         Command::Close { mailbox } => Operation::MailboxClose { mailbox },
         Command::Encryption { mailbox, on, off } => Operation::MailboxEncryption { mailbox, on: on.then_some(true).or(off.then_some(false)) },
-        Command::Consent { mailbox, sender, kind, give, withdraw } => {
+        Command::Consent { mailbox, sender: None, kind, give, withdraw } => Operation::MailboxConsents { mailbox, kind, give: give.then_some(true).or(withdraw.then_some(false)) },
+        Command::Consent { mailbox, sender: Some(sender), kind, give, withdraw } => {
             let word = if give { Some(Word::GiveConsent(kind)) } else { withdraw.then_some(Word::WithdrawConsent(kind)) };
             Operation::MailboxAgreement { mailbox, bureau: sender, word }
         }
@@ -390,6 +392,16 @@ pub fn agreed(agreed: &Agreed) -> Result<(), Problem> {
     line(&format!("sender   {}", agreed.bureau))?;
     line(&format!("consent  {}", if agreed.consent { format!("given to {}", agreed.kinds.join(", ")) } else { "not given".to_owned() }))?;
     line(&format!("token    {}", agreed.token.as_deref().unwrap_or("none")))
+}
+
+pub fn consents(consents: &Consents) -> Result<(), Problem> {
+    line(&format!("address  {}", consents.address))?;
+    if consents.kinds.is_empty() {
+        return line("no sender here sends anything that asks for consent");
+    }
+    consents.kinds.iter().try_for_each(|Offer { bureau, sender, kind, title, holds }| {
+        line(&format!("{:<9}  {bureau} {kind}  {} — {}", if *holds { "given" } else { "not given" }, title[0], sender[0]))
+    })
 }
 
 pub fn page(page: &Page) -> Result<(), Problem> {

@@ -96,6 +96,8 @@ pub fn outcome(outcome: &Outcome, as_json: bool) -> Result<(), Problem> {
         }
         Outcome::Agreed(agreed) if as_json => json(agreed),
         Outcome::Agreed(agreed) => super::mailbox::agreed(agreed),
+        Outcome::Consents(consents) if as_json => json(consents),
+        Outcome::Consents(consents) => super::mailbox::consents(consents),
         Outcome::Statement(shown) if as_json => json(shown),
         Outcome::Statement(shown) => super::statement::shown(shown),
         Outcome::Retained(retained) if as_json => json(retained),

@@ -28,6 +28,12 @@ pub enum EnrolmentError {
     NotEnrolled { bureau: String },
     #[error("{bureau} sends no such kind, or none that asks for consent; `mailgw bureau list` shows its kinds")]
     NoKind { bureau: String },
+    #[error("no sender here sends {kind}, or it asks for no consent; `mailgw mailbox consent NUMBER` shows what may be consented to")]
+    Unasked { kind: String },
+    #[error("consent is given to a kind; name it with --kind")]
+    NoKindNamed,
+    #[error("several send this kind, and each has a consent of its own: {senders}; name one with --sender")]
+    SeveralSenders { senders: String },
     #[error("somebody else changes the same enrolment; try again")]
     Busy,
     #[error(transparent)]
@@ -62,7 +68,9 @@ impl From<EnrolmentError> for Problem {
             EnrolmentError::Directory(error) => return error.into(),
             EnrolmentError::NoMailbox { .. } => (Exit::NotFound, "unknown-mailbox"),
             EnrolmentError::NotEnrolled { .. } => (Exit::NotFound, "not-enrolled"),
-            EnrolmentError::NoKind { .. } => (Exit::Refused, "no-kind"),
+            EnrolmentError::NoKind { .. } | EnrolmentError::Unasked { .. } => (Exit::Refused, "no-kind"),
+            EnrolmentError::NoKindNamed => (Exit::Usage, "kind"),
+            EnrolmentError::SeveralSenders { .. } => (Exit::Usage, "sender"),
             EnrolmentError::Busy => (Exit::Unavailable, "busy"),
             EnrolmentError::Record(_) => (Exit::Damaged, "store-damaged"),
             EnrolmentError::Commit(ref error) => crate::problem::store_class(error),
@@ -147,7 +155,7 @@ pub fn show(gateway: &Gateway, mailbox: &str, bureau: &str) -> Result<Agreed, En
     agreed(gateway, &owner(gateway, mailbox)?, &registered(gateway, bureau)?)
 }
 
-fn owner(gateway: &Gateway, mailbox: &str) -> Result<Account, EnrolmentError> {
+pub(super) fn owner(gateway: &Gateway, mailbox: &str) -> Result<Account, EnrolmentError> {
     let unknown = || EnrolmentError::NoMailbox { mailbox: mailbox.chars().take(80).collect() };
     gateway.directory.find(mailbox)?.filter(Account::is_open).ok_or_else(unknown)
 }

@@ -1,5 +1,6 @@
 //! Kinds of message that a file of the policies alone defines, consent, shares of a month, and persons named by tokens.
 
+use mailgw::flow::consent;
 use mailgw::flow::enrolment::{self, EnrolmentError, Word};
 use mailgw::flow::push::Order;
 use mailgw::record::push::RowOutcome;
@@ -257,7 +258,7 @@ fn letters_are_mended_superseded_and_withdrawn_like_statements() {
     assert_eq!(said(&outcomes(&city, &withdraw)[0]), (1, "delivered", None));
     let all = mails(&gateway, &one);
     assert!(mail_parser::MessageParser::new().parse(&all[2]).unwrap().subject().unwrap().starts_with("撤回：泊位许可通知"));
-    // The month's share of two is used up; what corrects one of them is not a third, but cannot go on for ever.
+    // The month's share of two is used up; what corrects one of them is not a third, until it was corrected three times.
     let fix = |batch: &str, old: &str, new: &str| {
         let text = format!("supersedes,stmt_id,period,id_type,id_no,name,permit,until,fee,state\r\n{old},{new},202610,{},{},{},P-b,2027-03-31,2.00,1\r\n", PEOPLE[0].0, PEOPLE[0].1, PEOPLE[0].2);
         let order = order(&city, FUND, "parking-permit", batch, &text, 1, [200, 0], Some(("supersedes", json!({ "reason": "费用有误", "reason_en": "The fee was wrong" }))));
@@ -267,6 +268,10 @@ fn letters_are_mended_superseded_and_withdrawn_like_statements() {
     assert_eq!(fix("q7", "b4", "b5").as_deref(), Some("quota-reached"));
     let all = mails(&gateway, &one);
     assert!(mail_parser::MessageParser::new().parse(&all[3]).unwrap().body_text(0).unwrap().contains("取代编号 b 的对账单"));
+    // From then on a correction is one of the share, which is another the next month.
+    city.clock.advance(time::Duration::hours(5 * 24 + 9));
+    assert_eq!((fix("q8", "b4", "b6"), fix("q9", "b6", "b7")), (None, None));
+    assert_eq!(fix("q10", "b7", "b8").as_deref(), Some("quota-reached"));
 }
 
 /// A consent that is taken back between the decision and the commit is heeded; so is a share that another batch used.
@@ -307,6 +312,43 @@ fn a_token_names_its_mailbox_until_the_commit() {
     assert_eq!(report.counts, Counts { delivered: 0, duplicate: 0, quarantined: 0, undeliverable: 1 });
     assert_eq!(report.not_delivered[0].reason.as_deref(), Some("unknown-person"));
     assert!(mails(&gateway, &one).is_empty());
+}
+
+/// The owner says a kind, as in a mail to `consent@`; the clerk looks up nothing where one sender alone sends it.
+#[test]
+fn at_the_counter_a_kind_names_its_sender_where_there_is_one() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    for bureau in [FUND, INSURANCE] {
+        city.register_kinds(&gateway, bureau, &["parking-permit", "utility-bill"]).unwrap();
+    }
+    let say = |kind: Option<&str>, give: Option<bool>| consent::say_of_all(&gateway, &one, kind, give);
+    let holds = || -> Vec<(String, String)> {
+        let kinds = say(None, None).unwrap().kinds;
+        kinds.into_iter().filter(|offer| offer.holds).map(|offer| (offer.bureau, offer.kind)).collect()
+    };
+    assert_eq!(say(None, None).unwrap().kinds.len(), 3, "one sends permits, and both bills");
+    let given = say(Some("parking-permit"), Some(true)).unwrap();
+    assert!(given.kinds.len() == 1 && given.kinds[0].holds && holds() == [(FUND.to_owned(), "parking-permit".to_owned())]);
+    assert_eq!(say(Some("parking-permit"), Some(true)).unwrap(), given, "said again it is the same");
+    assert_eq!(outcomes(&city, &permits(&city, FUND, "n1", &[("a", PEOPLE[0], 100, "1")], None))[0].state, State::Delivered);
+    // Nobody agrees to more than was said.
+    assert!(matches!(say(Some("utility-bill"), Some(true)), Err(EnrolmentError::SeveralSenders { senders }) if senders == format!("{FUND}, {INSURANCE}")));
+    assert!(matches!(say(None, Some(true)), Err(EnrolmentError::NoKindNamed)));
+    assert!(matches!(say(Some("housing-fund"), Some(true)), Err(EnrolmentError::Unasked { .. })));
+    for bureau in [FUND, INSURANCE] {
+        enrolment::say(&gateway, &one, bureau, Word::GiveConsent(Some("utility-bill".to_owned()))).unwrap();
+    }
+    assert_eq!(holds().len(), 3);
+    // Taken back of all who send it, then everything.
+    say(Some("utility-bill"), Some(false)).unwrap();
+    assert_eq!(holds(), [(FUND.to_owned(), "parking-permit".to_owned())]);
+    say(None, Some(false)).unwrap();
+    assert!(holds().is_empty() && say(None, Some(false)).is_ok());
+    assert_eq!(said(&outcomes(&city, &permits(&city, FUND, "n2", &[("b", PEOPLE[0], 100, "1")], None))[0]), (1, "undeliverable", Some("no-consent")));
+    let said_of: Vec<bool> = events(&*city.store).into_iter().filter_map(|event| if let Event::ConsentSet(said) = event { Some(said.holds) } else { None }).collect();
+    assert_eq!(said_of, [true, true, true, false, false, false]);
 }
 
 /// Neither reports nor evidence name a mailbox to a bureau that does not know its owner's name, or may not write to it.

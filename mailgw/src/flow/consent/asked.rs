@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 
 use mail_parser::MessageParser;
 use policies::mailbox::MailboxNumber;
-use policies::sender::LetterKind;
 use protocol::imap::exchange::Flags;
 use protocol::smtp::exchange::{Host, Recipient};
 use store::{Batch, CommitError, Expectation, Key, StoreError};
 use time::OffsetDateTime;
 
+use super::offers::{Offer, offers};
 use crate::bureau::{self, BureauError};
 use crate::directory::{DirectoryError, still_open};
 use crate::flow::enrolment::EnrolmentError;
@@ -100,16 +100,6 @@ enum Wish {
     Show,
     Give,
     Withdraw,
-}
-
-/// A kind that a sender may send with consent alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Offer {
-    bureau: String,
-    sender: [String; 2],
-    kind: String,
-    title: [String; 2],
-    holds: bool,
 }
 
 impl Wish {
@@ -217,30 +207,6 @@ fn decide(gateway: &Gateway, asked: &Asked, mut batch: Batch) -> Result<(Batch, 
         }
     }
     Ok((batch, [chinese.trim().to_owned(), english.trim().to_owned()]))
-}
-
-/// What may be sent to this mailbox with consent alone, or was consented to.
-fn offers(gateway: &Gateway, mailbox: &str) -> Result<Vec<Offer>, AskedError> {
-    let mut offers = Vec::new();
-    for shown in bureau::list(&*gateway.store)? {
-        let held = super::kinds(gateway, &shown.code, mailbox)?;
-        let sends = |kind: &LetterKind| kind.needs_consent() && kind.may_be_sent_by(&shown.code);
-        let asks = shown.kinds.iter().filter(|kind| gateway.letters.get(kind).is_some_and(sends));
-        let mut kinds: Vec<&String> = held.iter().chain(asks).collect();
-        kinds.sort();
-        kinds.dedup();
-        offers.extend(kinds.into_iter().map(|kind| {
-            let title = gateway.letters.get(kind).map_or((kind.as_str(), kind.as_str()), LetterKind::title);
-            Offer {
-                bureau: shown.code.clone(),
-                sender: [shown.name.clone(), shown.name_en.clone()],
-                kind: kind.clone(),
-                title: [title.0.to_owned(), title.1.to_owned()],
-                holds: held.contains(kind),
-            }
-        }));
-    }
-    Ok(offers)
 }
 
 const PROGRAMS: [&str; 2] = [

@@ -2,6 +2,8 @@
 //! what the same sender is let send later. Consents of before kinds were told apart hold for the kinds that the sender had then.
 
 mod asked;
+mod counter;
+mod offers;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +18,8 @@ use crate::record::enrolment::Consent;
 use crate::record::event::{self, Event};
 
 pub use asked::{AskedError, Request, answer_all};
+pub use counter::{Consents, say_of_all};
+pub use offers::Offer;
 
 /// The kinds of one sender, at most.
 const MOST: usize = 1_000;

@@ -22,7 +22,8 @@ use crate::record::account::{Account, Holder};
 use crate::record::push::{Item, RowOutcome, State, decode_quota, encode_quota, item_key, quota_key};
 use crate::statement::{self, Correction};
 
-/// A letter may be corrected so often, one correction after another: they take no share, and are no way around it.
+/// Corrections of a letter, one after another, that take no share. Those after them take of it like letters do: they are no way around it,
+/// and there is no end to them.
 const CORRECTIONS: u64 = 3;
 
 /// A recipient's share of a kind in a month, as it was found.
@@ -72,7 +73,7 @@ impl Judge<'_> {
     /// rules · 4 it was not delivered before · 5 the recipient has a mailbox of the right sort · 6 the name is the owner's, and the
     /// mailbox is open · 7 the owner consented to this kind where it asks for it: who does not know the name, or has no consent, is told of no
     /// mailbox · 8 what it corrects was sent to the same mailbox and holds
-    /// still · 9 the recipient's share of the month is not used up, of which one of few corrections takes nothing · 10 rendered.
+    /// still · 9 the recipient's share of the month is not used up, of which the first corrections of a letter take nothing · 10 rendered.
     pub fn letter(&self, kind: &LetterKind, header: &LetterHeader, raw: &RawRow, today: Date) -> Result<Decision, PushError> {
         let about = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>, mailbox| {
             let (stmt_id, reason) = (stmt_id.map(str::to_owned), Some(reason.to_owned()));
@@ -143,12 +144,11 @@ impl Judge<'_> {
             None => None,
         };
         // 9
-        if corrected.as_ref().is_some_and(|corrected| corrected.item.corrections >= CORRECTIONS) {
-            return about(Some(&stmt_id), State::Undeliverable, "quota-reached", Some(format!("it was corrected {CORRECTIONS} times; withdraw it")), Some(mailbox));
-        }
-        let share = if corrected.is_some() { None } else { Some(self.share(kind, &mailbox)?) };
+        let is_free = corrected.as_ref().is_some_and(|corrected| corrected.item.corrections < CORRECTIONS);
+        let share = if is_free { None } else { Some(self.share(kind, &mailbox)?) };
         if share.as_ref().is_some_and(|share| share.used >= share.limit) {
-            return about(Some(&stmt_id), State::Undeliverable, "quota-reached", None, Some(mailbox));
+            let detail = corrected.map(|_| format!("it was corrected {CORRECTIONS} times, and this takes of the month's share, which is used up; withdraw it, or correct it next month"));
+            return about(Some(&stmt_id), State::Undeliverable, "quota-reached", detail, Some(mailbox));
         }
         // 10
         let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
