@@ -22,8 +22,8 @@ pub const SEGMENT: usize = 512;
 /// How many are read one by one before a segment is made of them: a search reads each of them, and costs as much as some thousand that are
 /// in the index.
 pub const LEAST: usize = 64;
-/// Runs of one segment, those told more than once counted as often: some 50 MB while it is made.
-const MAX_RUNS: usize = 3_200_000;
+/// Runs of one segment: some 50 MB while it is made.
+const MAX_RUNS: usize = 2_000_000;
 /// Mailboxes whose deliveries are counted.
 const MOST_NOTED: usize = 50_000;
 /// Looks at an index whose segments are joined meanwhile.
@@ -245,7 +245,11 @@ impl MessageStore {
         let (mut taken, mut written) = (0, 0);
         for (content, (folder, uid)) in left.iter().take(SEGMENT) {
             if written > MAX_RUNS {
-                break;
+                // A message tells what it has twice, twice.
+                written = shelves.iter_mut().map(once_each).sum();
+                if written > MAX_RUNS / 4 * 3 {
+                    break;
+                }
             }
             taken += 1;
             let place = u32::try_from(segment.contents.len()).unwrap_or(u32::MAX);
@@ -270,8 +274,7 @@ impl MessageStore {
         let key = words::segment_key(mailbox, number);
         let mut batch = Batch::new().expect(Expectation::Absent(key.clone())).put(key.clone(), segment.seal(&key, &self.key)?);
         for (shelf, mut laid) in (0..).zip(shelves) {
-            laid.sort_unstable();
-            laid.dedup();
+            once_each(&mut laid);
             // An empty shelf is one, too: where a shelf is missing the segment is not whole.
             let key = words::shelf_key(mailbox, number, shelf);
             let sealed = words::seal_shelf(&key, &laid, segment.contents.len(), &self.key)?;
@@ -293,6 +296,13 @@ impl MessageStore {
         }
         Ok(contents)
     }
+}
+
+/// In order; how many.
+fn once_each(laid: &mut Vec<Laid>) -> usize {
+    laid.sort_unstable();
+    laid.dedup();
+    laid.len()
 }
 
 #[cfg(test)]

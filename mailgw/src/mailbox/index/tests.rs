@@ -139,6 +139,18 @@ fn a_segment_is_made_when_there_is_enough_for_one_and_only_then() {
     assert_eq!(mail.find("2234567890", &ask("积")).unwrap(), (vec![], vec![Default::default()]));
 }
 
+/// Bounded by what is kept of it, not by how often it is told.
+#[test]
+fn what_repeats_itself_fills_no_segment() {
+    let (_, mail) = founded();
+    let texts: Vec<Vec<u8>> = (0..LEAST).map(|n| format!("Subject: {n}\r\n\r\n{}", "公积金\r\n".repeat(10_000)).into_bytes()).collect();
+    assert!(LEAST * 10_000 * 3 * 3 > 2 * super::MAX_RUNS);
+    deliver(&mail, "INBOX", &texts);
+    assert_eq!(mail.index_due(&|| true).unwrap(), 1);
+    let (known, hits) = mail.find(BOX, &[Needle { place: Place::Body, text: "金".into() }]).unwrap();
+    assert_eq!((known.len(), hits[0].holds.len()), (LEAST, LEAST));
+}
+
 #[test]
 fn what_has_too_much_text_is_read_by_every_search() {
     let (_, mail) = founded();

@@ -28,9 +28,8 @@ use crate::wire::stream::Stream;
 const SMALL_READ: usize = 1024;
 const EARLY_READ: usize = 16 * 1024;
 const LARGE_READ: usize = 64 * 1024;
-/// Octets gathered before they are sent, however many messages they come from: so many that to have the next read on another thread
-/// meanwhile is worth waking it.
-const GATHER: usize = 128 * 1024;
+/// Octets gathered before they are sent, however many messages they come from.
+const GATHER: usize = 64 * 1024;
 /// Octets of a message, and messages found, from which on a session takes milliseconds to take them in.
 const LARGE_MESSAGE: usize = 256 * 1024;
 const MANY_FOUND: usize = 20_000;
@@ -182,27 +181,12 @@ impl Connection {
                     unsent.extend_from_slice(&bytes);
                 }
                 Output::Do(request) => {
+                    if unsent.len() >= GATHER {
+                        stream.write(&std::mem::take(&mut unsent), limit).await?;
+                    }
                     let (back, outputs) = match (request, self.mailbox.clone()) {
-                        (load @ (Request::Load { .. } | Request::Outlines { .. }), Some(mailbox)) => {
-                            let read = self.reading(session, load, mailbox);
-                            let read = if unsent.len() >= GATHER {
-                                // What is gathered goes out while the next are read.
-                                let read = tokio::task::spawn_blocking(read);
-                                stream.write(&std::mem::take(&mut unsent), limit).await?;
-                                read.await.map_err(|error| error.to_string())
-                            } else {
-                                brief(read).await.map_err(|error| error.to_string())
-                            };
-                            // A panic there leaves no session to go on with.
-                            read.map_err(|error| {
-                                tracing::error!(%error, "an IMAP request was not finished");
-                                End::Closed
-                            })?
-                        }
+                        (load @ (Request::Load { .. } | Request::Outlines { .. }), Some(mailbox)) => self.load_on(session, load, mailbox).await?,
                         (request, _) => {
-                            if unsent.len() >= GATHER {
-                                stream.write(&std::mem::take(&mut unsent), limit).await?;
-                            }
                             let answer = Box::pin(self.answer(request)).await;
                             // spec: rfc3501#6.3.11 a message that comes to the opened mailbox is told before the command's end ·
                             // rfc7162#3.2.7 and so is what others changed before this MODSEQ
@@ -260,10 +244,10 @@ impl Connection {
 
     /// Messages that a command reads one after another are read and taken in at one go: until there is enough to send, or the session
     /// asks for something else. What a SORT or THREAD keeps is counted after each.
-    fn reading(&self, mut session: Box<Session>, mut request: Request, mailbox: Arc<str>) -> impl FnOnce() -> (Box<Session>, Vec<Output>) + Send + 'static {
+    async fn load_on(&self, mut session: Box<Session>, mut request: Request, mailbox: Arc<str>) -> Result<(Box<Session>, Vec<Output>), End> {
         let imap = Arc::clone(&self.imap);
         let (open, now) = (self.open.as_ref().map(|(folder, _)| *folder), imap.clock.now());
-        move || {
+        let read = move || {
             let (mut outputs, mut gathered) = (Vec::new(), 0);
             for read in 1.. {
                 let started = std::time::Instant::now();
@@ -283,7 +267,12 @@ impl Connection {
                 outputs.extend(next);
             }
             (session, outputs)
-        }
+        };
+        // A panic there leaves no session to go on with.
+        brief(read).await.map_err(|error| {
+            tracing::error!(%error, "an IMAP request was not finished");
+            End::Closed
+        })
     }
 
     /// Counts what a SORT or THREAD keeps; whether all of them together keep more than is allowed.
@@ -316,7 +305,10 @@ impl Connection {
         };
         let ((request, mailbox), imap) = (mailbox, Arc::clone(&self.imap));
         let (open, now) = (self.open.as_ref().map(|(folder, _)| *folder), imap.clock.now());
-        let commits = !matches!(request, Request::Open { .. } | Request::List | Request::Status { .. } | Request::Quota | Request::Metadata { .. } | Request::Time | Request::Vanished { .. });
+        let reads = matches!(
+            request,
+            Request::Open { .. } | Request::List | Request::Status { .. } | Request::Quota | Request::Metadata { .. } | Request::Time | Request::Vanished { .. } | Request::Find { .. } | Request::WatchAccount | Request::UnwatchAccount
+        );
         let started = std::time::Instant::now();
         if let Some((answer, then)) = kept(&imap.messages, &mailbox, &request) {
             imap.metrics.requests.observe(started.elapsed().as_secs_f64());
@@ -329,7 +321,7 @@ impl Connection {
             imap.metrics.requests.observe(started.elapsed().as_secs_f64());
             done
         };
-        let done = if commits { changing(work).await } else { brief(work).await };
+        let done = if reads { brief(work).await } else { changing(work).await };
         match done {
             Ok((answer, then)) => {
                 self.follow(then);

@@ -229,8 +229,8 @@ async fn outline(messages: Arc<MessageStore>, shutdown: Shutdown) {
     }
 }
 
-/// Mail that came is put into the index of its mailbox until shutdown, and what went is forgotten; a segment under way ends first. It takes
-/// longer than taking the mail did, and nobody waits for it: searches read what the index does not know.
+/// Mail that came is put into the index of its mailbox until shutdown, and what went is forgotten; a segment under way ends first, within the
+/// grace. It takes longer than taking the mail did, and nobody waits for it: searches read what the index does not know.
 async fn index(messages: Arc<MessageStore>, shutdown: Shutdown) {
     let mut forgot = tokio::time::Instant::now();
     while !ends(&shutdown, INDEX_EVERY).await {
