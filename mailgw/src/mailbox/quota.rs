@@ -1,5 +1,7 @@
 //! What a mailbox holds and may hold. Copies count as often as they are there, though they share a body.
 
+use std::collections::BTreeMap;
+
 use protocol::imap::exchange;
 use store::{Batch, Store, Together};
 
@@ -81,6 +83,22 @@ impl MessageStore {
     /// Whether a message of so many bytes fits now; where they are not told, whether there is any room.
     pub fn has_room(&self, mailbox: &str, bytes: u64) -> Result<bool, MailError> {
         self.fits(mailbox, &Use { bytes: i64::try_from(bytes.max(1)).unwrap_or(i64::MAX), messages: 1 })
+    }
+
+    /// Which of these messages do not fit, in their order: each on top of those before it that do. As a delivery of all of them asks.
+    pub fn overfilling<'m>(&self, messages: impl IntoIterator<Item = (&'m str, u32)>) -> Result<Vec<bool>, MailError> {
+        let mut uses: BTreeMap<&str, Use> = BTreeMap::new();
+        let one = |(mailbox, size)| {
+            let held = uses.entry(mailbox).or_default();
+            let mut with = *held;
+            with.add(size);
+            let fits = self.fits(mailbox, &with.with_bytes(self.deleted_beyond(mailbox)?))?;
+            if fits {
+                *held = with;
+            }
+            Ok(!fits)
+        };
+        messages.into_iter().map(one).collect()
     }
 
     /// Whether the owner can be told something: full mailboxes have a reserve for that.
