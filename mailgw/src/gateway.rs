@@ -20,6 +20,9 @@ use crate::flow::notification::Notifications;
 use crate::directory::{Directory, NoRandomness};
 use crate::mailbox::{MailError, MessageStore};
 use crate::queue::Queue;
+use crate::record::annotation;
+use crate::record::deleted;
+use crate::record::secrecy::Wish;
 use crate::record::settings::Settings;
 
 /// The names of the data keys in the key store: message bodies, and the directory of persons.
@@ -107,6 +110,8 @@ impl Gateway {
         let domain = HostName::parse(&settings.domain).map_err(|error| GatewayError::Domain { domain: settings.domain.clone(), error })?;
         let directory_key = Arc::new(keys.data_key(DIRECTORY_KEY)?);
         let directory = Arc::new(Directory::new(Arc::clone(&store), Arc::clone(&directory_key), domain, mailbox, Arc::new(SystemRandom::new()))?);
+        // What a delivery asks of every mailbox, and few have.
+        store.know_absent(&[annotation::few(), deleted::few(), Wish::few()]).map_err(MailError::from)?;
         let owners = Arc::clone(&directory);
         let messages = MessageStore::new(Arc::clone(&store), mail_key).with_quota(move |mailbox| owners.quota(mailbox));
         let messages = Arc::new(messages.with_reserve(directory.policy().notice_bytes()).with_warnings(directory.policy().warning_percent()).with_deleted(directory.policy().deleted_percent()));

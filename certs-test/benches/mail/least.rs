@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
-use store::{Batch, Key, Store};
+use store::{Batch, Key, Store, Together};
 
 use super::measure::Trees;
 
@@ -119,8 +119,7 @@ fn session(store: &dyn Store, stream: TcpStream, mut number: u64) {
         for counter in ["uid", "step"] {
             batch.next(&format!("{counter}/{name}"));
         }
-        batch.add(&format!("bytes/{name}"), message.len() as i64);
-        batch.add(&format!("messages/{name}"), 1);
+        batch.add_together(Together::new(format!("held/{name}"), vec![format!("bytes/{name}"), format!("messages/{name}")]), &[message.len() as i64, 1]);
         batch.append("log", vec![1; LEAF]);
         store.commit(batch).unwrap();
         answer.write_all(b"250 durable\r\n").unwrap();

@@ -48,13 +48,9 @@ impl Choice {
     }
 }
 
-fn bytes_sum(mailbox: &str) -> String {
-    format!("deleted bytes/{mailbox}")
-}
-
 /// Puts a deleted message by. It still counts as one of its body's.
 pub(super) fn keep(mut batch: Batch, mailbox: &str, deleted: &Deleted) -> Result<Batch, MailError> {
-    batch.add(&bytes_sum(mailbox), i64::from(Message::decode(&deleted.message)?.0.size));
+    batch.add(&deleted::bytes_sum(mailbox), i64::from(Message::decode(&deleted.message)?.0.size));
     let by_time = deleted::encode_place(mailbox, deleted)?;
     Ok(batch.put(deleted::key(mailbox, deleted.folder, deleted.uid), deleted.encode()).put(deleted::time_key(mailbox, deleted), by_time))
 }
@@ -146,7 +142,7 @@ impl MessageStore {
             let (uid, step) = (batch.next(&target.uid_counter()), steps.of(&mut batch, mailbox, &target));
             batch = batch.expect(Expectation::Equals(one.key.clone(), one.deleted.encode())).delete(one.key.clone()).delete(deleted::time_key(mailbox, &one.deleted));
             batch = batch.put(message::new_key(target.id, uid), message.template(step));
-            batch.add(&bytes_sum(mailbox), -i64::from(message.size));
+            batch.add(&deleted::bytes_sum(mailbox), -i64::from(message.size));
             more.add(message.size);
             digests.extend_from_slice(&message.digest);
             placed.push((uid, message));
@@ -205,7 +201,7 @@ impl MessageStore {
                 let Some(found) = self.store.get(key)? else { continue };
                 let (message, _) = Message::decode(&Deleted::decode(&found)?.message)?;
                 batch = batch.expect(Expectation::Equals(key.clone(), found)).delete(key.clone());
-                batch.add(&bytes_sum(mailbox), -i64::from(message.size));
+                batch.add(&deleted::bytes_sum(mailbox), -i64::from(message.size));
                 *bodies.entry(message.body).or_insert(0_i64) -= 1;
                 count += 1;
             }
@@ -229,7 +225,7 @@ impl MessageStore {
 
     /// Octets of deleted messages beyond their bound: a legal hold keeps them.
     pub(super) fn deleted_beyond(&self, mailbox: &str) -> Result<u64, MailError> {
-        Ok(self.store.sum(&bytes_sum(mailbox))?.saturating_sub(self.deleted_bound(mailbox)))
+        Ok(self.store.sum(&deleted::bytes_sum(mailbox))?.saturating_sub(self.deleted_bound(mailbox)))
     }
 
     fn deleted_bound(&self, mailbox: &str) -> u64 {

@@ -207,7 +207,7 @@ impl MessageStore {
             if !fits {
                 return Err(MailError::OverQuota { delivery: at });
             }
-            let (uid, step) = (batch.next(&folder.uid_counter()), steps.of(&mut batch, &delivery.mailbox, &folder));
+            let (uid, step) = (batch.next(&folder.uid_counter()), steps.of_new(&mut batch, &delivery.mailbox));
             let message = Message {
                 body: body.id,
                 unix_millis: delivery.unix_millis,

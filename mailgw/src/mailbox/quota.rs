@@ -1,9 +1,12 @@
 //! What a mailbox holds and may hold. Copies count as often as they are there, though they share a body.
 
+use std::collections::BTreeMap;
+
 use protocol::imap::exchange;
-use store::{Batch, Store};
+use store::{Batch, Store, Together};
 
 use super::messages::{MailError, MessageStore};
+use crate::record::RecordError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
@@ -15,12 +18,9 @@ impl Quota {
     pub const NONE: Self = Self { bytes: u64::MAX, messages: u64::MAX };
 }
 
-fn bytes_sum(mailbox: &str) -> String {
-    format!("bytes/{mailbox}")
-}
-
-fn messages_sum(mailbox: &str) -> String {
-    format!("messages/{mailbox}")
+/// Bytes and messages, which were sums of their own before.
+fn held(mailbox: &str) -> Together {
+    Together::new(format!("held/{mailbox}"), vec![format!("bytes/{mailbox}"), format!("messages/{mailbox}")])
 }
 
 /// What a commit adds to a mailbox or takes from it.
@@ -50,21 +50,21 @@ impl Use {
 
     /// Of a message in the place of another: bytes change where the number of messages does not.
     pub fn count_always(&self, batch: &mut Batch, mailbox: &str) {
-        batch.add(&bytes_sum(mailbox), self.bytes);
-        batch.add(&messages_sum(mailbox), self.messages);
+        batch.add_together(held(mailbox), &[self.bytes, self.messages]);
     }
 
     pub fn count(&self, batch: &mut Batch, mailbox: &str) {
         if self.messages != 0 {
-            batch.add(&bytes_sum(mailbox), self.bytes);
-            batch.add(&messages_sum(mailbox), self.messages);
+            self.count_always(batch, mailbox);
         }
     }
 }
 
 /// What a mailbox holds.
 pub(super) fn used(store: &dyn Store, mailbox: &str) -> Result<Quota, MailError> {
-    Ok(Quota { bytes: store.sum(&bytes_sum(mailbox))?, messages: store.sum(&messages_sum(mailbox))? })
+    let sums = store.sums(&held(mailbox))?;
+    let [bytes, messages] = sums.as_slice() else { return Err(RecordError::Damaged { kind: "quota", reason: "it is not two sums" }.into()) };
+    Ok(Quota { bytes: *bytes, messages: *messages })
 }
 
 impl MessageStore {
@@ -83,6 +83,22 @@ impl MessageStore {
     /// Whether a message of so many bytes fits now; where they are not told, whether there is any room.
     pub fn has_room(&self, mailbox: &str, bytes: u64) -> Result<bool, MailError> {
         self.fits(mailbox, &Use { bytes: i64::try_from(bytes.max(1)).unwrap_or(i64::MAX), messages: 1 })
+    }
+
+    /// Which of these messages do not fit, in their order: each on top of those before it that do. As a delivery of all of them asks.
+    pub fn overfilling<'m>(&self, messages: impl IntoIterator<Item = (&'m str, u32)>) -> Result<Vec<bool>, MailError> {
+        let mut uses: BTreeMap<&str, Use> = BTreeMap::new();
+        let one = |(mailbox, size)| {
+            let held = uses.entry(mailbox).or_default();
+            let mut with = *held;
+            with.add(size);
+            let fits = self.fits(mailbox, &with.with_bytes(self.deleted_beyond(mailbox)?))?;
+            if fits {
+                *held = with;
+            }
+            Ok(!fits)
+        };
+        messages.into_iter().map(one).collect()
     }
 
     /// Whether the owner can be told something: full mailboxes have a reserve for that.

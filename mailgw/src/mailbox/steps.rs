@@ -32,6 +32,11 @@ impl Drop for Untold<'_> {
 }
 
 impl Steps {
+    /// The step of this mailbox, of a message that comes: it bears the step itself, so that the folder need not remember it.
+    pub fn of_new(&mut self, batch: &mut Batch, mailbox: &str) -> CounterSlot {
+        self.0.entry(mailbox.to_owned()).or_insert_with(|| (batch.next(&folder::steps(mailbox)), BTreeSet::new())).0
+    }
+
     /// The step of this mailbox; the folder remembers it as its last.
     pub fn of(&mut self, batch: &mut Batch, mailbox: &str, folder: &Folder) -> CounterSlot {
         let (slot, folders) = self.0.entry(mailbox.to_owned()).or_insert_with(|| (batch.next(&folder::steps(mailbox)), BTreeSet::new()));

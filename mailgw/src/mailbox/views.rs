@@ -178,7 +178,7 @@ impl MessageStore {
                 return Ok(kept);
             }
             if let Some(reading) = self.broadcast.awaits(mailbox, folder.id, last_step)? {
-                let read = self.read(folder);
+                let read = self.read(folder, committed);
                 reading.read(read.as_ref().ok().cloned());
                 return read;
             }
@@ -186,22 +186,25 @@ impl MessageStore {
                 std::thread::sleep(MOMENT);
             }
         }
-        self.read(folder)
+        self.read(folder, committed)
     }
 
-    /// Counters are read before the messages, so a message delivered meanwhile is left to the next look; MODSEQ before UID, so
-    /// that no message is left out whose step is not above it.
-    fn read(&self, folder: &Folder) -> Result<Kept, MailError> {
-        let highest_modseq = self.last_step(folder)?.saturating_add(1);
+    /// The UID counter is read before the messages, so a message delivered meanwhile is left to the next look; and `committed`, a step of the
+    /// mailbox, before both, so that no message is left out whose step is not above it. The folder's last step is borne by a message that came
+    /// or was changed then, or was left beside by what was changed or removed: it is read last, since what bore it may be removed meanwhile.
+    fn read(&self, folder: &Folder, committed: u64) -> Result<Kept, MailError> {
         let last = u32::try_from(self.store.counter(&folder.uid_counter())?).map_err(|_| MailError::UidsExhausted)?;
         let uid_next = last.checked_add(1).ok_or(MailError::UidsExhausted)?;
         let (from, _) = message::range(folder.id);
         let found = self.store.scan(&from, &message::key(folder.id, uid_next), usize::MAX)?;
-        let info = |(key, value): &(store::Key, Vec<u8>)| {
+        let mut highest = 0;
+        let mut info = |(key, value): &(store::Key, Vec<u8>)| {
             let (message, modseq) = Message::decode(value)?;
+            highest = highest.max(modseq);
             message.info(message::uid(folder.id, key)?, modseq)
         };
-        let messages = found.iter().map(info).collect::<Result<_, RecordError>>()?;
+        let messages = found.iter().map(&mut info).collect::<Result<_, RecordError>>()?;
+        let highest_modseq = highest.max(self.last_step(folder)?.saturating_add(1)).min(committed.saturating_add(1));
         Ok(Kept { messages, uid_next, highest_modseq })
     }
 }

@@ -86,6 +86,42 @@ fn what_was_committed_and_not_told_is_not_missed() {
     assert_eq!(mail.view(BOX, "INBOX").unwrap().messages.len(), 1);
 }
 
+/// Right before the messages of a folder are read, another delivers one and changes one that was there.
+struct Meanwhile(Arc<Counting>, AtomicUsize);
+
+impl Layer for Meanwhile {
+    fn below(&self) -> &dyn Store {
+        &*self.0
+    }
+
+    fn scan_over(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        if from.as_bytes().starts_with(b"message\0") && self.1.fetch_add(1, Ordering::Relaxed) == 0 {
+            let other = MessageStore::new(Arc::clone(&self.0) as Arc<dyn Store>, data_key());
+            other.deliver(&[delivery("INBOX", Flags::new())], 1).unwrap();
+            let inbox = other.folder(BOX, "INBOX").unwrap();
+            other.store_flags(BOX, &inbox, &[1], StoreOp::Replace, &Flags::from_parts(8, None)).unwrap();
+        }
+        self.0.scan(from, to, limit)
+    }
+
+    fn commit_over(&self, batch: Batch) -> Result<Receipt, CommitError> {
+        self.0.commit(batch)
+    }
+}
+
+/// A program that asks what changed after the highest MODSEQ is told of each message that it was not told of.
+#[test]
+fn the_highest_modseq_is_above_no_message_that_is_left_out() {
+    let (store, mail) = town();
+    mail.deliver(&[delivery("INBOX", Flags::new())], 1).unwrap();
+    assert_eq!(truth(&store, "INBOX").highest_modseq, 2, "a message that came bears it, and the folder nothing");
+    let view = MessageStore::new(Arc::new(Meanwhile(Arc::clone(&store), AtomicUsize::new(0))), data_key()).view(BOX, "INBOX").unwrap();
+    assert_eq!((view.messages.len(), view.highest_modseq), (1, 2), "nor does it go back");
+    let now = truth(&store, "INBOX");
+    assert_eq!((now.messages.len(), now.highest_modseq, now.messages.iter().map(|message| message.modseq).max()), (2, 4, Some(4)));
+    assert!(now.messages.iter().any(|message| message.uid == 2 && message.modseq > view.highest_modseq));
+}
+
 #[test]
 fn whoever_committed_sees_it_however_many_commit() {
     let (store, mail) = town();

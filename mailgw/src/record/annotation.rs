@@ -1,7 +1,7 @@
 //! An annotation that a mail program keeps with a folder, or with the account: `1 | sealed value`, under its entry. spec: rfc5464#3
 
 use keys::DataKey;
-use store::Key;
+use store::{Few, Key};
 
 use super::{RecordError, VERSION, versioned};
 
@@ -20,6 +20,11 @@ pub fn range(mailbox: &str, folder: u64) -> (Key, Key) {
 /// Of the account and all its folders.
 pub fn all(mailbox: &str) -> (Key, Key) {
     Key::range(KIND, &[mailbox.as_bytes()])
+}
+
+/// Few mailboxes have any.
+pub fn few() -> Few {
+    Few::table(KIND)
 }
 
 /// What changes with every annotation of the mailbox: who counts them expects it.

@@ -1,12 +1,13 @@
 //! A message that its owner deleted, as it stood, for as long as it is kept: `1 | when u64 | folder u64 | uid u32 | name's length u16 | name of
 //! the folder | the message's record`. It counts as one of its body's messages. Beside it, by time, stands which to look at next.
 
-use store::Key;
+use store::{Few, Key};
 
 use super::{RecordError, VERSION, from_json, to_json, versioned};
 
 const KIND: &str = "deleted message";
 const BY_TIME: &str = "deleted at";
+const BYTES: &str = "deleted bytes/";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deleted {
@@ -31,6 +32,16 @@ pub fn range(mailbox: &str) -> (Key, Key) {
 
 pub fn time_key(mailbox: &str, deleted: &Deleted) -> Key {
     Key::new(BY_TIME, &[&deleted.unix_millis.to_be_bytes(), mailbox.as_bytes(), &deleted.folder.to_be_bytes(), &deleted.uid.to_be_bytes()])
+}
+
+/// The sum of what a mailbox's deleted messages take.
+pub fn bytes_sum(mailbox: &str) -> String {
+    format!("{BYTES}{mailbox}")
+}
+
+/// Few mailboxes have deleted anything, of all that statements come to.
+pub fn few() -> Few {
+    Few::sums(BYTES)
 }
 
 /// Those deleted before a time, the oldest first.

@@ -1,7 +1,7 @@
 //! What the owner of a mailbox decided about statements: encrypted to the owner's own certificate, or as they are.
 
 use serde::{Deserialize, Serialize};
-use store::Key;
+use store::{Few, Key};
 
 use super::{RecordError, from_json, to_json};
 
@@ -17,6 +17,11 @@ pub struct Wish {
 impl Wish {
     pub fn key(mailbox: &str) -> Key {
         Key::new(KIND, &[mailbox.as_bytes()])
+    }
+
+    /// Few mailboxes have one.
+    pub fn few() -> Few {
+        Few::table(KIND)
     }
 
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {

@@ -76,6 +76,11 @@ impl Entity {
         &self.digest
     }
 
+    /// Its octets go once they stand in a message, which may wait a while; what names it stays.
+    pub(crate) fn let_go(&mut self) {
+        (self.bytes, self.fields) = (Vec::new(), Vec::new());
+    }
+
     /// With its angle brackets. The same for the same statement of the same bureau, whenever it is sent.
     pub fn message_id(&self) -> &str {
         &self.message_id

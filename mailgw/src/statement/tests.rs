@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use mail_parser::{MessageParser, MimeHeaders, PartType};
+use policies::sender::{Addressee, Field, FieldType, HEAD, LetterHeader, LetterKinds, SHIPPED};
 use policies::statement::{Kind, Reason, StatementId};
 use proptest::prelude::*;
 use time::macros::datetime;
@@ -149,36 +150,80 @@ fn html_fetches_nothing_and_runs_nothing() {
     }
 }
 
-/// Web mail takes away the attributes that its sanitiser does not know, Roundcube those without a value too. Of the page it shows what the
-/// body holds.
-#[test]
-fn html_looks_the_same_after_a_sanitiser() {
+/// Web mail takes away the attributes that its sanitiser does not know, Roundcube those without a value too. Of a page it shows what the
+/// body holds. Which of those that pass were seen.
+fn survives_a_sanitiser(html: &str) -> std::collections::BTreeSet<&'static str> {
     // On both lists: Roundcube's (rcube_washtml) and DOMPurify's.
     const PASSED: [&str; 6] = ["align", "cellpadding", "lang", "nowrap", "style", "width"];
     // Roundcube takes these away: the page looks the same without them.
     const SPOKEN: [&str; 3] = ["aria-hidden", "role", "scope"];
+    let body = html.split_once("<body").unwrap().1.split_once('>').unwrap().1;
+    let mut seen = std::collections::BTreeSet::new();
+    for tag in body.split('<').skip(1).filter_map(|piece| piece.split_once('>')).map(|(tag, _)| tag) {
+        let (_, mut rest) = tag.split_once([' ', '\n']).unwrap_or((tag, ""));
+        while !rest.is_empty() {
+            let (name, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("<{tag}> has an attribute without a value"));
+            let (value, after) = after.split_once('"').unwrap();
+            let passed = PASSED.iter().find(|passed| **passed == name);
+            assert!(passed.is_some() || SPOKEN.contains(&name), "<{tag}>: web mail takes {name}");
+            assert!(!value.is_empty(), "<{tag}>: {name} is empty");
+            seen.extend(passed);
+            rest = after.trim_start();
+        }
+    }
+    seen
+}
+
+#[test]
+fn html_looks_the_same_after_a_sanitiser() {
     let history = [(Period::parse("202609").unwrap(), Money::from_fen(6_600_000).unwrap())];
     let (corrects, reason) = (StatementId::parse("HF20261000000000").unwrap(), Reason { chinese: "甲".into(), english: "a".into() });
     let correction = Correction { corrects: &corrects, reason: &reason };
     for row in [housing_fund("张伟", "广州示范科技有限公司"), pension("张伟", "广州示范科技有限公司")] {
         let beside = Beside { correction: Some(&correction), history: &history };
         let Read { html, .. } = read(&message(&entity(&row, &sender(row.kind()), &recipient(), AT, &beside), b""));
-        let body = html.split_once("<body").unwrap().1.split_once('>').unwrap().1;
-        let mut seen = std::collections::BTreeSet::new();
-        for tag in body.split('<').skip(1).filter_map(|piece| piece.split_once('>')).map(|(tag, _)| tag) {
-            let (_, mut rest) = tag.split_once([' ', '\n']).unwrap_or((tag, ""));
-            while !rest.is_empty() {
-                let (name, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("<{tag}> has an attribute without a value"));
-                let (value, after) = after.split_once('"').unwrap();
-                assert!(PASSED.contains(&name) || SPOKEN.contains(&name), "<{tag}>: web mail takes {name}");
-                assert!(!value.is_empty(), "<{tag}>: {name} is empty");
-                seen.insert(name.to_owned());
-                rest = after.trim_start();
-            }
-        }
-        assert!(PASSED.iter().all(|name| seen.contains(*name)), "{seen:?}");
+        assert!(survives_a_sanitiser(&html).iter().eq(&["align", "cellpadding", "lang", "nowrap", "style", "width"]));
         assert!(html.contains("<tr style=\"border-top:"), "rows have lines between them");
     }
+}
+
+/// A message of a kind that a policy defines, with a value of every field. A text is one that HTML reads as something else.
+fn letter_of(kind: &LetterKind) -> Letter {
+    let value = |field: &Field| match &field.of {
+        FieldType::Text { max_bytes } => if *max_bytes < 12 { "<b>&" } else { "<i a>&\"甲" }.to_owned(),
+        FieldType::Date => "2026-10-31".to_owned(),
+        FieldType::Month => "202610".to_owned(),
+        FieldType::Fen { max, .. } => max.to_string(),
+        FieldType::Percent { max, .. } => max.to_string(),
+        FieldType::Count { .. } => "3".to_owned(),
+        FieldType::Code { codes } => codes[0].0.clone(),
+    };
+    let [id_type, id_no, name] = match kind.addressee() {
+        Addressee::Person => ["01", "440106189602290015", "张伟"],
+        Addressee::Institution => ["uscc", "91440101MAT000018G", "广州示范科技有限公司"],
+    };
+    let mut columns: Vec<(&str, String)> = HEAD.into_iter().zip(["L-1", "202610", id_type, id_no, name].map(str::to_owned)).collect();
+    columns.extend(kind.fields().iter().map(|field| (field.name.as_str(), value(field))));
+    let (names, values): (Vec<&str>, Vec<&str>) = columns.iter().map(|(name, value)| (*name, value.as_str())).unzip();
+    LetterHeader::parse(kind, &names, false).unwrap().record(&values).unwrap().letter(kind, time::macros::date!(2026 - 11 - 01)).unwrap()
+}
+
+#[test]
+fn letters_and_withdrawals_look_the_same_after_a_sanitiser() {
+    let kinds = LetterKinds::parse(SHIPPED).unwrap();
+    let (old, reason) = (StatementId::parse("L-0").unwrap(), Reason { chinese: "<甲>".into(), english: "\"a\"".into() });
+    let (bureau, correction) = (sender(Kind::Pension), Correction { corrects: &old, reason: &reason });
+    let mut seen = std::collections::BTreeSet::new();
+    for kind in kinds.all() {
+        for correction in [None, Some(&correction)] {
+            let Read { html, .. } = read(&message(&letter(kind, &letter_of(kind), &bureau, &recipient(), AT, correction), b""));
+            seen.extend(survives_a_sanitiser(&html));
+            assert!(html.contains("<tr style=\"border-top:"), "{}: rows have lines between them", kind.name());
+        }
+        let withdrawn = Withdrawal { kind: kind.name(), title: kind.title(), period: Period::parse("202610").unwrap(), statement: &old, reason: &reason };
+        seen.extend(survives_a_sanitiser(&read(&message(&withdrawal(&withdrawn, &bureau, &recipient(), AT), b"")).html));
+    }
+    assert!(seen.iter().eq(&["align", "cellpadding", "lang", "nowrap", "style", "width"]));
 }
 
 proptest! {

@@ -33,6 +33,54 @@ fn a_mailbox_without_room_holds_up_nobody_and_nothing_is_told_delivered() {
     assert_eq!(delivered(&city, &gateway).values().map(Vec::len).sum::<usize>(), 6);
 }
 
+/// Blocks are put together before those ahead of them are in the mailbox: the room is found all the same, and each row is told what became
+/// of it.
+#[test]
+fn across_blocks_as_many_are_delivered_as_fit_and_the_rest_is_told_that_the_mailbox_is_full() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+    let of = |batch: &str, people: &[usize]| {
+        let lines: Vec<String> = people.iter().enumerate().map(|(row, person)| super::month::fund(&format!("{batch}-{row}"), PEOPLE[*person], "163492.96")).collect();
+        let rows = people.len() as u64;
+        super::month::order(&city, FUND, "housing-fund", batch, &super::month::funds("", &lines), rows, [16_349_296 * rows, 380_270 * rows], None)
+    };
+    let used = |gateway: &Gateway, person: usize| {
+        let document = Document::parse(PEOPLE[person].0, PEOPLE[person].1, today(NOW)).unwrap();
+        let mailbox = gateway.directory.find_person(&document).unwrap().unwrap().mailbox();
+        gateway.messages.used(&mailbox).unwrap()
+    };
+    push(&gateway, &sealer, &city.lists, &of("one", &[0, 1]), &mut |_| true).unwrap();
+    // Room for 699 more and a half of the first's, in a file of 1,230 rows that are another's now and then: the second of three blocks fills it.
+    let before = used(&gateway, 0);
+    assert_eq!(before.messages, 1);
+    let limits = city.path("policies/mailbox/limits.toml");
+    let text = std::fs::read_to_string(&limits).unwrap();
+    let room = before.bytes * 700 + before.bytes / 2;
+    std::fs::write(&limits, text.replace("1_073_741_824", &room.to_string()).replace("26_214_400", "65_536")).unwrap();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let people: Vec<usize> = (0..1_230).map(|row| usize::from(row % 41 == 40)).collect();
+    let path = city.path("full.jsonl");
+    let order = mailgw::flow::push::Order { report: Some(path.clone()), ..of("full", &people) };
+    let report = push(&gateway, &sealer, &city.lists, &order, &mut |_| true).unwrap();
+    let outcomes: Vec<RowOutcome> = std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let Counts { delivered, duplicate, quarantined, undeliverable } = report.counts;
+    assert_eq!((outcomes.len(), delivered + undeliverable, duplicate + quarantined), (1_230, 1_230, 0));
+    let came = |person: usize| outcomes.iter().zip(&people).filter(|(_, of)| **of == person).map(|(outcome, _)| outcome.state == State::Delivered).collect::<Vec<_>>();
+    let (one, other) = (came(0), came(1));
+    assert!(other.iter().all(|came| *came), "a full mailbox holds up nobody else");
+    let fitted = one.iter().take_while(|came| **came).count();
+    assert_eq!(one.iter().filter(|came| **came).count(), fitted, "the first of them, and none after one that was too much");
+    assert_eq!(reasons(&outcomes, &State::Undeliverable, "mailbox-full").len(), one.len() - fitted);
+    let after = used(&gateway, 0);
+    assert_eq!(after.messages, before.messages + fitted as u64);
+    assert!(after.bytes <= room && after.bytes + before.bytes * 11 / 10 > room, "{after:?} of {room}");
+    assert!((650..=700).contains(&fitted), "{fitted}");
+    // The same again is answered as it was.
+    let again = mailgw::flow::push::Order { report: None, ..order };
+    assert_eq!(push(&gateway, &sealer, &city.lists, &again, &mut |_| true).unwrap().counts, report.counts);
+}
+
 #[test]
 fn the_sealer_asks_for_the_manifest_again_after_a_while() {
     let city = City::found();

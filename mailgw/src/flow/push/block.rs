@@ -86,7 +86,11 @@ impl Work<'_> {
             Ok((Arc::new(self.judge.gateway.messages.verified_body_of(&before, &message, part, &mark, dictionary.as_ref())?), secrecy))
         };
         let bodies = halves(&sealed, body)?;
-        let letters = sealed.into_iter().zip(bodies).map(|((letter, _), (body, secrecy))| Sealed { letter, body, secrecy }).collect();
+        let whole = |((mut letter, _), (body, secrecy)): ((Letter, Vec<u8>), _)| {
+            letter.entity.let_go();
+            Sealed { letter, body, secrecy }
+        };
+        let letters = sealed.into_iter().zip(bodies).map(whole).collect();
         Ok(Prepared { letters, told })
     }
 

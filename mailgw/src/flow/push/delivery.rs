@@ -119,16 +119,16 @@ impl Work<'_> {
         }
     }
 
-    /// The `at`-th letter does not fit into its mailbox; nor does any other whose mailbox has no room at all.
+    /// The `at`-th letter does not fit into its mailbox; nor do others that would not beside those that stay.
     fn full(&self, prepared: &mut Prepared, at: usize) -> Result<(), PushError> {
-        let mut rows = Vec::new();
-        for (place, Sealed { letter, body, .. }) in prepared.letters.iter().enumerate() {
-            let (messages, mailbox) = (&self.judge.gateway.messages, letter.account.mailbox());
-            let has_room = if self.withdraws() { messages.has_room_for_notices(&mailbox)? } else { messages.has_room(&mailbox, u64::from(body.size()))? };
-            if place == at || !has_room {
-                rows.push(letter.row);
-            }
-        }
+        let messages = &self.judge.gateway.messages;
+        let mailboxes: Vec<String> = prepared.letters.iter().map(|sealed| sealed.letter.account.mailbox()).collect();
+        let over = if self.withdraws() {
+            mailboxes.iter().map(|mailbox| Ok(!messages.has_room_for_notices(mailbox)?)).collect::<Result<Vec<_>, MailError>>()?
+        } else {
+            messages.overfilling(mailboxes.iter().map(String::as_str).zip(prepared.letters.iter().map(|sealed| sealed.body.size())))?
+        };
+        let rows: Vec<u64> = prepared.letters.iter().zip(over).enumerate().filter(|(place, (_, over))| *over || *place == at).map(|(_, (sealed, _))| sealed.letter.row).collect();
         for row in rows {
             prepared.withdraw(row, &State::Undeliverable, "mailbox-full", None);
         }
