@@ -111,7 +111,7 @@ impl Gateway {
         let directory_key = Arc::new(keys.data_key(DIRECTORY_KEY)?);
         let directory = Arc::new(Directory::new(Arc::clone(&store), Arc::clone(&directory_key), domain, mailbox, Arc::new(SystemRandom::new()))?);
         // What a delivery asks of every mailbox, and few have.
-        store.know_absent(&[annotation::few(), deleted::few(), Wish::few()]).map_err(MailError::from)?;
+        store.know_absent(&[annotation::few(), deleted::few(), Wish::few()]);
         let owners = Arc::clone(&directory);
         let messages = MessageStore::new(Arc::clone(&store), mail_key).with_quota(move |mailbox| owners.quota(mailbox));
         let messages = Arc::new(messages.with_reserve(directory.policy().notice_bytes()).with_warnings(directory.policy().warning_percent()).with_deleted(directory.policy().deleted_percent()));

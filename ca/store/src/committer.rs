@@ -283,10 +283,11 @@ impl Store for Embedded {
         }
     }
 
-    fn know_absent(&self, of: &[Few]) -> Result<(), StoreError> {
+    fn know_absent(&self, of: &[Few]) {
         // Its turn comes when all that was queued before is written.
         let settled = || self.commit(Batch::new()).map(drop).map_err(|error| StoreError::Unavailable { reason: error.to_string() });
-        self.records.sparse.know(of, settled, |from, to, limit| Ok(self.scan(from, to, limit)?.into_iter().map(|(key, _)| key).collect()))
+        // A record that is damaged is there, too.
+        self.records.sparse.know(of, settled, |from, to, limit| Ok(guarded(|| self.records.engine.scan(from, to, limit))?.into_iter().map(|(key, _)| key).collect()));
     }
 
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {

@@ -120,9 +120,8 @@ pub trait Store: Send + Sync {
 
     /// Says that few keys begin so, of all that will be asked for: what is absent of them may be told without a look. Said once, after the
     /// store is opened; it changes no answer.
-    fn know_absent(&self, of: &[Few]) -> Result<(), StoreError> {
+    fn know_absent(&self, of: &[Few]) {
         let _ = of;
-        Ok(())
     }
 
     /// All there is at this moment, between two commits. Commits go on meanwhile; let it go soon, since what they replace

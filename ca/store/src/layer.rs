@@ -1,7 +1,7 @@
 //! A store over another that differs from it in some things, and is it in all others.
 
 use crate::contract::{CommitError, Receipt, Snapshot, Store, StoreError};
-use crate::{Batch, Key};
+use crate::{Batch, Few, Key};
 
 /// What is not said here is as the store below does it.
 pub trait Layer: Send + Sync {
@@ -9,6 +9,10 @@ pub trait Layer: Send + Sync {
 
     fn scan_over(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
         self.below().scan(from, to, limit)
+    }
+
+    fn counter_over(&self, counter: &str) -> Result<u64, StoreError> {
+        self.below().counter(counter)
     }
 
     fn commit_over(&self, batch: Batch) -> Result<Receipt, CommitError>;
@@ -32,7 +36,11 @@ impl<L: Layer> Store for L {
     }
 
     fn counter(&self, counter: &str) -> Result<u64, StoreError> {
-        self.below().counter(counter)
+        self.counter_over(counter)
+    }
+
+    fn know_absent(&self, of: &[Few]) {
+        self.below().know_absent(of);
     }
 
     fn sum(&self, sum: &str) -> Result<u64, StoreError> {

@@ -15,7 +15,7 @@ use crate::recent::Hashed;
 /// The most keys that are held of a table.
 const MOST: usize = 1 << 18;
 /// Records that are read at once when a store is opened.
-const PAGE: usize = 10_000;
+const PAGE: usize = 500;
 
 /// Keys that begin alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,21 +103,29 @@ impl Sparse {
     }
 
     /// These tables from now on; those that were named first stay. `settled` returns when every group that was begun before is written, and
-    /// `scan` reads what is there.
-    pub fn know(&self, tables: &[Few], settled: impl FnOnce() -> Result<(), StoreError>, scan: impl Fn(&Key, &Key, usize) -> Result<Vec<Key>, StoreError>) -> Result<(), StoreError> {
+    /// `scan` reads what is there. Of what cannot be read nothing is known to be absent: it is read as before.
+    pub fn know(&self, tables: &[Few], settled: impl FnOnce() -> Result<(), StoreError>, scan: impl Fn(&Key, &Key, usize) -> Result<Vec<Key>, StoreError>) {
         let mut first = false;
         let tables = self.tables.get_or_init(|| {
             first = true;
             tables.iter().map(|few| (few.clone(), RwLock::default())).collect()
         });
         if !first {
-            return Ok(());
+            return;
         }
-        settled()?;
+        if let Err(error) = settled() {
+            return tracing::warn!(%error, "the store does not know what is absent; it looks each time");
+        }
         for (few, known) in tables {
             let (mut from, to) = few.range();
             loop {
-                let found = scan(&from, &to, PAGE)?;
+                let found = match scan(&from, &to, PAGE) {
+                    Ok(found) => found,
+                    Err(error) => {
+                        tracing::warn!(%error, "a table of the store cannot be read whole; it is looked at each time");
+                        break;
+                    }
+                };
                 let mut known = write(known);
                 found.iter().for_each(|key| known.take(self.hasher.hash_one(key.as_bytes())));
                 match found.last() {
@@ -129,7 +137,6 @@ impl Sparse {
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -153,7 +160,7 @@ mod tests {
             assert!(!sparse.lacks(&never) && !sparse.lacks(&beside), "what was not read yet may be there");
             Ok(Some(before.clone()).into_iter().filter(|key| from <= key && key < to).collect())
         };
-        sparse.know(&[Few::sums("deleted/"), Few::table("few")], || Ok(()), scan).unwrap();
+        sparse.know(&[Few::sums("deleted/"), Few::table("few")], || Ok(()), scan);
         assert!(!sparse.lacks(&before) && !sparse.lacks(&beside) && sparse.lacks(&after) && sparse.lacks(&never));
         sparse.writing(&writes(&[(&after, true), (&never, false), (&before, false)]));
         assert!(!sparse.lacks(&after) && sparse.lacks(&never));
@@ -163,14 +170,25 @@ mod tests {
         }
         assert!(sparse.lacks(&sum_key("deleted/1")) && sparse.lacks(&sum_key("deleted/")));
         // Named once.
-        sparse.know(&[Few::table("other")], || Ok(()), |_: &Key, _: &Key, _| Ok(Vec::new())).unwrap();
+        sparse.know(&[Few::table("other")], || Ok(()), |_: &Key, _: &Key, _| Ok(Vec::new()));
         assert!(!sparse.lacks(&Key::new("other", &[])));
+    }
+
+    #[test]
+    fn of_what_cannot_be_read_nothing_is_absent() {
+        let (away, never) = (|| StoreError::Unavailable { reason: "away".into() }, Key::new("few", &[b"never"]));
+        let sparse = Sparse::default();
+        sparse.know(&[Few::table("few"), Few::table("other")], || Ok(()), |from: &Key, _: &Key, _| if Few::table("few").holds(from) { Err(away()) } else { Ok(Vec::new()) });
+        assert!(!sparse.lacks(&never) && sparse.lacks(&Key::new("other", &[])));
+        let sparse = Sparse::default();
+        sparse.know(&[Few::table("few")], || Err(away()), |_: &Key, _: &Key, _| Ok(Vec::new()));
+        assert!(!sparse.lacks(&never));
     }
 
     #[test]
     fn a_table_with_too_many_is_read_like_any_other() {
         let sparse = Sparse::default();
-        sparse.know(&[Few::table("few")], || Ok(()), |_: &Key, _: &Key, _| Ok(Vec::new())).unwrap();
+        sparse.know(&[Few::table("few")], || Ok(()), |_: &Key, _: &Key, _| Ok(Vec::new()));
         let key = |number: u64| Key::numbered("few", &[], number);
         assert!(sparse.lacks(&key(0)));
         for number in 1..=MOST as u64 + 1 {
@@ -183,7 +201,7 @@ mod tests {
             let first = number.map_or(0, |number| u64::from_be_bytes(*number) + 1);
             Ok((first..).take(limit).map(key).collect())
         };
-        sparse.know(&[Few::table("few")], || Ok(()), scan).unwrap();
+        sparse.know(&[Few::table("few")], || Ok(()), scan);
         assert!(!sparse.lacks(&key(u64::MAX)));
     }
 }

@@ -178,7 +178,7 @@ impl MessageStore {
                 return Ok(kept);
             }
             if let Some(reading) = self.broadcast.awaits(mailbox, folder.id, last_step)? {
-                let read = self.read(folder, committed);
+                let read = self.read(mailbox, folder);
                 reading.read(read.as_ref().ok().cloned());
                 return read;
             }
@@ -186,13 +186,15 @@ impl MessageStore {
                 std::thread::sleep(MOMENT);
             }
         }
-        self.read(folder, committed)
+        self.read(mailbox, folder)
     }
 
-    /// The UID counter is read before the messages, so a message delivered meanwhile is left to the next look; and `committed`, a step of the
-    /// mailbox, before both, so that no message is left out whose step is not above it. The folder's last step is borne by a message that came
-    /// or was changed then, or was left beside by what was changed or removed: it is read last, since what bore it may be removed meanwhile.
-    fn read(&self, folder: &Folder, committed: u64) -> Result<Kept, MailError> {
+    /// The UID counter is read before the messages, so a message delivered meanwhile is left to the next look; and a step of the mailbox
+    /// before both, so that no message is left out whose step is not above it. It is read here and not by who asked: what was committed in
+    /// between is told no more, and its step is borne by nothing but the message. The folder's last step is borne by a message that came or
+    /// was changed then, or was left beside by what was changed or removed: it is read last, since what bore it may be removed meanwhile.
+    fn read(&self, mailbox: &str, folder: &Folder) -> Result<Kept, MailError> {
+        let committed = self.store.counter(&folder::steps(mailbox))?;
         let last = u32::try_from(self.store.counter(&folder.uid_counter())?).map_err(|_| MailError::UidsExhausted)?;
         let uid_next = last.checked_add(1).ok_or(MailError::UidsExhausted)?;
         let (from, _) = message::range(folder.id);

@@ -122,6 +122,38 @@ fn the_highest_modseq_is_above_no_message_that_is_left_out() {
     assert!(now.messages.iter().any(|message| message.uid == 2 && message.modseq > view.highest_modseq));
 }
 
+/// Before the step of a mailbox is looked at for the second time, another delivers: it is told to nobody who watches.
+struct Between(Arc<Counting>, AtomicUsize);
+
+impl Layer for Between {
+    fn below(&self) -> &dyn Store {
+        &*self.0
+    }
+
+    fn counter_over(&self, counter: &str) -> Result<u64, StoreError> {
+        if counter == crate::record::folder::steps(BOX) && self.1.fetch_add(1, Ordering::Relaxed) == 1 {
+            MessageStore::new(Arc::clone(&self.0) as Arc<dyn Store>, data_key()).deliver(&[delivery("INBOX", Flags::new())], 1).unwrap();
+        }
+        self.0.counter(counter)
+    }
+
+    fn commit_over(&self, batch: Batch) -> Result<Receipt, CommitError> {
+        self.0.commit(batch)
+    }
+}
+
+#[test]
+fn the_highest_modseq_is_below_no_message_that_is_there() {
+    let (store, mail) = town();
+    mail.deliver(&[delivery("INBOX", Flags::new())], 1).unwrap();
+    let mail = MessageStore::new(Arc::new(Between(Arc::clone(&store), AtomicUsize::new(0))), data_key());
+    for _ in 0..2 {
+        let view = mail.view(BOX, "INBOX").unwrap();
+        assert_eq!((view.messages.len(), view.highest_modseq), (2, 3));
+        assert_eq!(view, truth(&store, "INBOX"));
+    }
+}
+
 #[test]
 fn whoever_committed_sees_it_however_many_commit() {
     let (store, mail) = town();
