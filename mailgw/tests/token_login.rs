@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use keys::{KeyStore, Passphrase};
+use keys::{DataKey, KeyStore, Passphrase};
 use mailgw::directory::{Applicant, Credential, Directory, NewPassword, Ordered, Scope, Somebody, Words, today};
 use mailgw::flow::login::Logins;
 use mailgw::flow::token_login::TokenLogins;
 use mailgw::record::operator::By;
+use mailgw::record::recovery::Recovery;
 use mailgw::tokens::Provider;
 use mailgw::wire::accounts::{Accounts, Entered, LoginRefusal, Visit};
 use policies::certificate::HostName;
@@ -19,6 +20,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use runtime::clock::{Clock, FakeClock};
 use serde_json::{Value, json};
+use store::{Batch, Store as _};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -30,6 +32,8 @@ const VISIT: Visit = Visit { scope: Scope::Imap, peer: std::net::IpAddr::V4(std:
 struct City {
     place: tempfile::TempDir,
     key: EcdsaKeyPair,
+    store: Arc<store::Memory>,
+    data_key: Arc<DataKey>,
     directory: Arc<Directory>,
     clock: Arc<FakeClock>,
     tokens: Arc<TokenLogins>,
@@ -72,7 +76,7 @@ impl City {
         let provider = Provider::open(&toml::from_str(configuration).unwrap(), place.path()).unwrap();
         let tokens = Arc::new(TokenLogins::new(Arc::clone(&directory), provider, Arc::clone(&clock) as Arc<dyn Clock>));
         let logins = Logins { directory: Arc::clone(&directory), clock: clock.clone(), certificates: None, tokens: Some(Arc::clone(&tokens)) };
-        Self { place, key, directory, clock, tokens, logins, citizen, firm }
+        Self { place, key, store, data_key, directory, clock, tokens, logins, citizen, firm }
     }
 
     fn plain() -> Self {
@@ -176,6 +180,32 @@ fn who_tries_many_is_not_heard() {
     assert_eq!(refusal(city.enter(&good, None)), Some(LoginRefusal::Later));
     city.clock.advance(Duration::minutes(6));
     assert!(city.enter(&good, None).is_ok());
+}
+
+/// An office's programs come back in the morning with what they kept: they are told to fetch another, and nobody from there waits for it.
+#[test]
+fn one_of_the_provider_that_is_over_is_no_guess() {
+    let city = City::plain();
+    let (mine, stranger) = (city.address(city.citizen), new_key());
+    let (kept, made_up) = (city.token(&city.key, &mine, "1"), city.token(&stranger, &mine, "1"));
+    city.clock.advance(Duration::seconds(600));
+    assert!((0..1_000).all(|_| refusal(city.enter(&kept, None)) == Some(LoginRefusal::Denied)));
+    assert!(city.enter(&city.token(&city.key, &mine, "2"), None).is_ok());
+    assert!((0..1_000).any(|_| refusal(city.enter(&made_up, None)) == Some(LoginRefusal::Later)));
+    // Who is not heard is not heard with this either.
+    assert_eq!(refusal(city.enter(&kept, None)), Some(LoginRefusal::Later));
+}
+
+/// A program that comes again by itself says nothing of who has the mailbox.
+#[test]
+fn it_ends_no_recovery() {
+    let city = City::plain();
+    let place = Recovery::key(city.citizen);
+    let recovery = Recovery { since_unix_millis: 1, due_unix_millis: 2, request: "one".into(), officers: Vec::new() };
+    let sealed = recovery.seal(&place, &city.data_key).unwrap();
+    assert!(city.store.commit(Batch::new().put(place, sealed)).is_ok());
+    assert!(city.enter(&city.token(&city.key, &city.address(city.citizen), "1"), None).is_ok());
+    assert_eq!(city.directory.recovery(city.citizen).unwrap(), Some(recovery));
 }
 
 #[test]

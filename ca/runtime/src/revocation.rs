@@ -1,8 +1,8 @@
 //! Revocation lists, fetched over HTTP from where certificates say and kept for a minute.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
@@ -18,9 +18,9 @@ use crate::exit::{Exit, Problem};
 /// A revocation takes effect here at most this long after the CA has published it.
 const KEEP: time::Duration = time::Duration::seconds(60);
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long an address that gave no list is not asked again for those who do not wait: a list that is away costs one of them its patience
-/// in so long, and not each.
-const SILENT: time::Duration = time::Duration::seconds(10);
+/// How long an address that gave no list is not asked again for those who do not wait, from when it was given up: a list that is away costs
+/// one of them its patience in so long, and not each. Longer than that patience, and within `KEEP`.
+const SILENT: Duration = Duration::from_secs(30);
 /// A million revoked certificates make about 75 MB when each bears an invalidity date.
 const MAX_BYTES: usize = 128 << 20;
 /// Chains are short and each certificate names one list.
@@ -52,13 +52,15 @@ impl From<RevocationError> for Problem {
 pub struct RevocationLists {
     handle: Handle,
     kept: Mutex<HashMap<String, (OffsetDateTime, Vec<u8>)>>,
-    /// Why there was none, and when that was found out.
-    silent: Mutex<HashMap<String, (OffsetDateTime, String)>>,
+    /// Why there was none, and when that was found out: by a clock that nobody sets, and after the wait.
+    silent: Mutex<HashMap<String, (Instant, String)>>,
+    /// Who asks in passing now, one for each address.
+    asking: Mutex<HashMap<String, Arc<Mutex<()>>>>,
 }
 
 impl RevocationLists {
     pub fn new(handle: Handle) -> Self {
-        Self { handle, kept: Mutex::default(), silent: Mutex::default() }
+        Self { handle, kept: Mutex::default(), silent: Mutex::default(), asking: Mutex::default() }
     }
 
     /// The lists at these addresses, none of them older than a minute at `now`.
@@ -71,15 +73,34 @@ impl RevocationLists {
         urls.iter().map(|url| self.one(url, now, most.min(KEEP))).collect()
     }
 
-    /// As `fetch_within`, where others wait behind whoever asks: an address that gave no list a moment ago is not asked again yet.
+    /// As `fetch_within`, where others wait behind whoever asks: an address that gave no list a moment ago is not asked again yet, and those
+    /// who come while one asks hear what that one hears.
     pub fn fetch_in_passing(&self, urls: &[String], now: OffsetDateTime, most: time::Duration) -> Result<Vec<Vec<u8>>, RevocationError> {
-        let most = most.min(KEEP);
-        let one = |url: &String| match (self.kept(url, now, most), self.was_silent(url, now)) {
-            (Some(list), _) => Ok(list),
-            (None, Some(silent)) => Err(silent),
-            (None, None) => self.one(url, now, most),
-        };
-        urls.iter().map(one).collect()
+        urls.iter().map(|url| self.in_passing(url, now, most.min(KEEP))).collect()
+    }
+
+    fn in_passing(&self, url: &str, now: OffsetDateTime, most: time::Duration) -> Result<Vec<u8>, RevocationError> {
+        if let Some(known) = self.known(url, now, most) {
+            return known;
+        }
+        let turn = self.turn(url);
+        let _mine = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever had to wait for another's answer has it now.
+        match self.known(url, now, most) {
+            Some(known) => known,
+            None => self.one(url, now, most),
+        }
+    }
+
+    fn known(&self, url: &str, now: OffsetDateTime, most: time::Duration) -> Option<Result<Vec<u8>, RevocationError>> {
+        self.kept(url, now, most).map(Ok).or_else(|| self.was_silent(url).map(Err))
+    }
+
+    fn turn(&self, url: &str) -> Arc<Mutex<()>> {
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only those that somebody holds are of use.
+        asking.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(asking.entry(url.to_owned()).or_default())
     }
 
     fn kept(&self, url: &str, now: OffsetDateTime, most: time::Duration) -> Option<Vec<u8>> {
@@ -87,10 +108,10 @@ impl RevocationLists {
         kept.get(url).filter(|(at, _)| (*at..*at + most).contains(&now)).map(|(_, list)| list.clone())
     }
 
-    fn was_silent(&self, url: &str, now: OffsetDateTime) -> Option<RevocationError> {
+    fn was_silent(&self, url: &str) -> Option<RevocationError> {
         let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, reason) = silent.get(url)?;
-        (*at..*at + SILENT).contains(&now).then(|| RevocationError::Silent { url: url.to_owned(), reason: reason.clone() })
+        (at.elapsed() < SILENT).then(|| RevocationError::Silent { url: url.to_owned(), reason: reason.clone() })
     }
 
     fn one(&self, url: &str, now: OffsetDateTime, most: time::Duration) -> Result<Vec<u8>, RevocationError> {
@@ -99,7 +120,8 @@ impl RevocationLists {
         }
         let list = self.handle.block_on(async { timeout(PATIENCE, get(url)).await });
         let list = list.unwrap_or_else(|_| Err(RevocationError::Unreachable { url: url.to_owned(), reason: format!("no answer within {} s", PATIENCE.as_secs()) }));
-        let list = list.inspect_err(|error| self.note_silence(url, error, now))?;
+        let list = list.inspect_err(|error| self.note_silence(url, error))?;
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner).remove(url);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MAX_KEPT {
             kept.clear();
@@ -108,13 +130,16 @@ impl RevocationLists {
         Ok(list)
     }
 
-    fn note_silence(&self, url: &str, error: &RevocationError, now: OffsetDateTime) {
+    fn note_silence(&self, url: &str, error: &RevocationError) {
         let RevocationError::Unreachable { reason, .. } = error else { return };
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        silent.retain(|_, (at, _)| (*at..*at + SILENT).contains(&now));
-        if silent.len() < MAX_KEPT {
-            silent.insert(url.to_owned(), (now, reason.clone()));
+        silent.retain(|_, (at, _)| at.elapsed() < SILENT);
+        // Whoever waits behind this one finds the note: where there are too many, the oldest goes.
+        let oldest = silent.iter().min_by_key(|(_, (at, _))| *at).map(|(url, _)| url.clone());
+        if let Some(oldest) = oldest.filter(|_| silent.len() >= MAX_KEPT) {
+            silent.remove(&oldest);
         }
+        silent.insert(url.to_owned(), (Instant::now(), reason.clone()));
     }
 }
 
@@ -145,7 +170,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
     use time::Duration;
@@ -181,6 +205,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (authority, lists, now) = (Away::serve(), RevocationLists::new(runtime.handle().clone()), OffsetDateTime::UNIX_EPOCH);
         let urls = [authority.url.clone()];
+        let passes = |time: std::time::Duration| lists.silent.lock().unwrap().values_mut().for_each(|(at, _)| *at = at.checked_sub(time).unwrap());
         let in_passing = |seconds: i64, most: i64| lists.fetch_in_passing(&urls, now + Duration::seconds(seconds), Duration::seconds(most));
         assert_eq!(in_passing(0, 60).unwrap(), [b"list"]);
         authority.is_away.store(true, SeqCst);
@@ -188,16 +213,42 @@ mod tests {
         assert!(matches!(in_passing(40, 30), Err(RevocationError::Unreachable { .. })));
         assert!(matches!(in_passing(41, 30), Err(RevocationError::Silent { .. })));
         assert_eq!(in_passing(41, 60).unwrap(), [b"list"]);
+        // Whoever looked at the clock before it was given up hears of it, too.
+        assert!(matches!(in_passing(39, 30), Err(RevocationError::Silent { .. })));
         assert_eq!(authority.asked.load(SeqCst), 2);
         // Who waits for it asks all the same; and after a while everybody does.
         assert!(matches!(lists.fetch_within(&urls, now + Duration::seconds(42), Duration::seconds(30)), Err(RevocationError::Unreachable { .. })));
-        assert!(matches!(in_passing(51, 30), Err(RevocationError::Silent { .. })));
-        assert!(matches!(in_passing(52, 30), Err(RevocationError::Unreachable { .. })));
+        passes(SILENT - PATIENCE);
+        assert!(matches!(in_passing(62, 30), Err(RevocationError::Silent { .. })));
+        passes(PATIENCE);
+        assert!(matches!(in_passing(72, 30), Err(RevocationError::Unreachable { .. })));
         assert_eq!(authority.asked.load(SeqCst), 4);
         authority.is_away.store(false, SeqCst);
-        assert_eq!(in_passing(62, 30).unwrap(), [b"list"]);
+        passes(SILENT);
+        assert_eq!(in_passing(102, 30).unwrap(), [b"list"]);
         // What is no address is nobody's silence.
         let wrong = ["ftp://a/b".to_owned()];
         assert!((0..2).all(|_| matches!(lists.fetch_in_passing(&wrong, now, Duration::seconds(30)), Err(RevocationError::Address { .. }))));
+    }
+
+    #[test]
+    fn one_at_a_time_asks_in_passing_and_the_others_hear_what_it_heard() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (listener, asked) = (TcpListener::bind("127.0.0.1:0").unwrap(), Arc::new(AtomicUsize::new(0)));
+        let (urls, count) = ([format!("http://{}/a.crl", listener.local_addr().unwrap())], Arc::clone(&asked));
+        std::thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                count.fetch_add(1, SeqCst);
+                std::thread::sleep(std::time::Duration::from_millis(300));
+                drop(connection);
+            }
+        });
+        let lists = RevocationLists::new(runtime.handle().clone());
+        let fails = || lists.fetch_in_passing(&urls, OffsetDateTime::UNIX_EPOCH, Duration::seconds(30)).is_err();
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(fails)).collect();
+            assert!(all.into_iter().all(|one| one.join().unwrap()));
+        });
+        assert_eq!(asked.load(SeqCst), 1);
     }
 }

@@ -121,7 +121,7 @@ pub enum Command {
         off: bool,
     },
     /// Consent of a mailbox's owner to the kinds that a sender may send with consent alone: show it, record it, take it back.
-    #[command(after_help = "Examples:\n  mailgw mailbox consent 1234567897\n  mailgw mailbox consent 1234567897 --kind utility-bill --give\n  mailgw mailbox consent 1234567897 --sender gz-gas --kind utility-bill --give\n  mailgw mailbox consent 1234567897 --sender gz-gas --withdraw")]
+    #[command(after_help = "Examples:\n  mailgw mailbox consent 1234567897\n  mailgw mailbox consent 1234567897 --kind utility-bill --give\n  mailgw mailbox consent 1234567897 --sender gz-gas --kind utility-bill --give\n  mailgw mailbox consent 1234567897 --kind utility-bill --withdraw\n  mailgw mailbox consent 1234567897 --sender gz-gas --withdraw\n  mailgw mailbox consent 1234567897 --withdraw --all")]
     Consent {
         mailbox: String,
         /// The sender's code in the register of bureaus. Without it, what is said is of the one sender of the kind; shown or taken back, of all senders.
@@ -132,8 +132,12 @@ pub enum Command {
         kind: Option<String>,
         #[arg(long, conflicts_with = "withdraw")]
         give: bool,
+        /// Of the kind or of the sender that is named, or with `--all` of everything.
         #[arg(long)]
         withdraw: bool,
+        /// Whatever was consented to, of every sender.
+        #[arg(long, requires = "withdraw", conflicts_with_all = ["sender", "kind"])]
+        all: bool,
     },
     /// The token by which a sender names a mailbox without a document's number: the same until it is withdrawn, another for
     /// each sender.
@@ -206,8 +210,12 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
         Command::List { kind, state, limit, after } => Operation::MailboxList(Query { kind, state, limit, after }),
         Command::Close { mailbox } => Operation::MailboxClose { mailbox },
         Command::Encryption { mailbox, on, off } => Operation::MailboxEncryption { mailbox, on: on.then_some(true).or(off.then_some(false)) },
-        Command::Consent { mailbox, sender: None, kind, give, withdraw } => Operation::MailboxConsents { mailbox, kind, give: give.then_some(true).or(withdraw.then_some(false)) },
-        Command::Consent { mailbox, sender: Some(sender), kind, give, withdraw } => {
+        // A forgotten flag takes nothing back that nobody named.
+        Command::Consent { sender: None, kind: None, withdraw: true, all: false, .. } => {
+            return Err(Problem::new(Exit::Usage, "kind", "it is not said which consent is taken back", "name --kind, --sender or both; everything of every sender is --all"));
+        }
+        Command::Consent { mailbox, sender: None, kind, give, withdraw, .. } => Operation::MailboxConsents { mailbox, kind, give: give.then_some(true).or(withdraw.then_some(false)) },
+        Command::Consent { mailbox, sender: Some(sender), kind, give, withdraw, .. } => {
             let word = if give { Some(Word::GiveConsent(kind)) } else { withdraw.then_some(Word::WithdrawConsent(kind)) };
             Operation::MailboxAgreement { mailbox, bureau: sender, word }
         }
@@ -396,10 +404,12 @@ pub fn agreed(agreed: &Agreed) -> Result<(), Problem> {
 
 pub fn consents(consents: &Consents) -> Result<(), Problem> {
     line(&format!("address  {}", consents.address))?;
-    if consents.kinds.is_empty() {
+    if consents.taken_back {
+        line("taken back, from the next delivery on")?;
+    } else if consents.kinds.is_empty() {
         return line("no sender here sends anything that asks for consent");
     }
-    consents.kinds.iter().try_for_each(|Offer { bureau, sender, kind, title, holds }| {
+    consents.kinds.iter().try_for_each(|Offer { bureau, sender, kind, title, holds, .. }| {
         line(&format!("{:<9}  {bureau} {kind}  {} — {}", if *holds { "given" } else { "not given" }, title[0], sender[0]))
     })
 }

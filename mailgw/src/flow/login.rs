@@ -7,9 +7,9 @@ use protocol::sasl::{Bearer, Proof, Salted, Secret, TokenRefused};
 use runtime::clock::Clock;
 use secrecy::SecretString;
 
-use crate::directory::{Account, Directory, DirectoryError, Ended, Holder, ITERATIONS, Refusal};
+use crate::directory::{Account, Credential, Directory, DirectoryError, Ended, Holder, ITERATIONS, Refusal};
 use crate::flow::certificate_login::CertificateLogins;
-use crate::flow::token_login::TokenLogins;
+use crate::flow::token_login::{NotLetIn, TokenLogins};
 use crate::wire::accounts::{Accounts, Entered, Login, LoginRefusal, Visit};
 
 pub struct Logins {
@@ -42,7 +42,7 @@ impl Accounts for Logins {
     }
 
     fn certificate(&self, certificates: &[Vec<u8>], user: Option<&str>, visit: Visit) -> Result<Entered, LoginRefusal> {
-        self.shown(visit, || self.certificates.as_ref().ok_or(LoginRefusal::Denied)?.login(certificates, user))
+        self.shown(visit, || Ok(self.certificates.as_ref().ok_or(LoginRefusal::Denied)?.login(certificates, user)?))
     }
 
     fn token(&self, bearer: &Bearer, visit: Visit) -> Result<Entered, LoginRefusal> {
@@ -60,15 +60,19 @@ impl Accounts for Logins {
 
 impl Logins {
     /// By what names its mailbox itself: one who shows many is heard as often as one who guesses passwords.
-    fn shown(&self, visit: Visit, enter: impl FnOnce() -> Result<Entered, LoginRefusal>) -> Result<Entered, LoginRefusal> {
+    fn shown(&self, visit: Visit, enter: impl FnOnce() -> Result<Entered, NotLetIn>) -> Result<Entered, LoginRefusal> {
         let now = self.clock.now();
         self.directory.may_try(visit.peer, now).map_err(refused)?;
-        let entered = enter();
-        if matches!(entered, Err(LoginRefusal::Denied)) {
-            self.directory.tried_in_vain(visit.peer, now);
+        let entered = enter().map_err(|NotLetIn { refusal, is_guess }| {
+            if is_guess {
+                self.directory.tried_in_vain(visit.peer, now);
+            }
+            refusal
+        })?;
+        // A program comes again with its token by itself: that is nobody who needs no new password.
+        if !matches!(entered.login.credential, Credential::Token(_)) {
+            self.heard(entered.login.number)?;
         }
-        let entered = entered?;
-        self.heard(entered.login.number)?;
         Ok(entered)
     }
 
@@ -77,7 +81,7 @@ impl Logins {
         Ok(Login { number: login.account.number, credential: login.credential, operator: login.operator })
     }
 
-    /// Whoever can log in needs no new password: a recovery that is under way ends, and nobody is in before that is durable.
+    /// Whoever logs in by what is the owner's needs no new password: a recovery that is under way ends, and nobody is in before that is durable.
     fn heard(&self, number: MailboxNumber) -> Result<(), LoginRefusal> {
         let ended = self.directory.end_recovery(number, "login", self.clock.now()).map_err(|error| refused(error.into()))?;
         if ended {
@@ -121,7 +125,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::directory::{Credential, NewPassword, Scope};
+    use crate::directory::{NewPassword, Scope};
     use crate::directory::tests::{chen, directory};
 
     #[test]

@@ -37,6 +37,18 @@ enum Refused {
     Directory(#[from] DirectoryError),
 }
 
+/// Why nobody is let in, and whether it counts as a guess.
+pub struct NotLetIn {
+    pub refusal: LoginRefusal,
+    pub is_guess: bool,
+}
+
+impl From<LoginRefusal> for NotLetIn {
+    fn from(refusal: LoginRefusal) -> Self {
+        Self { refusal, is_guess: refusal == LoginRefusal::Denied }
+    }
+}
+
 impl TokenLogins {
     pub fn new(directory: Arc<Directory>, provider: Provider, clock: Arc<dyn Clock>) -> Self {
         Self { directory, provider, clock, standing: Mutex::default() }
@@ -47,15 +59,16 @@ impl TokenLogins {
     }
 
     /// Blocking.
-    pub fn login(&self, bearer: &Bearer) -> Result<Entered, LoginRefusal> {
+    pub fn login(&self, bearer: &Bearer) -> Result<Entered, NotLetIn> {
         self.enter(bearer).map_err(|refused| match refused {
             Refused::Directory(error) => {
                 tracing::error!(%error, "logins cannot be checked");
-                LoginRefusal::Unavailable
+                NotLetIn::from(LoginRefusal::Unavailable)
             }
             refused => {
                 tracing::info!(reason = %refused, "a client's token is refused");
-                LoginRefusal::Denied
+                // A whole office's programs try the tokens of yesterday in the morning, and the provider did make these.
+                NotLetIn { refusal: LoginRefusal::Denied, is_guess: !matches!(refused, Refused::Token(NotBelieved::Over)) }
             }
         })
     }
@@ -73,6 +86,7 @@ impl TokenLogins {
         if no_token.contains(&account.number) || no_token.contains(&number) {
             return Err(Refused::Nobody);
         }
+        tracing::info!(id = %crate::hex(&digest(claims.id.as_bytes())), "a mailbox is entered by a token");
         // 4. Looked at again from now on, for as long as somebody keeps what is returned.
         let sha256 = digest(bearer.token.expose().as_bytes());
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);

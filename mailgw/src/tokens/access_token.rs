@@ -1,6 +1,6 @@
 //! One access token, one straight line: read → its kind and algorithm → signature → who made it, for whom → of now. spec: rfc9068 rfc7515
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use time::{Duration, OffsetDateTime};
 
@@ -66,7 +66,13 @@ struct Header {
     typ: Option<String>,
     kid: Option<String>,
     /// Extensions that must be understood: none is.
-    crit: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "is_there")]
+    crit: bool,
+}
+
+/// Whatever it is, `null` too.
+fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
 }
 
 /// Whole seconds: no provider that is known here writes others.
@@ -101,7 +107,7 @@ pub(super) fn verify(token: &str, keys: &KeySet, expected: &Expected, now: Offse
         return Err(NotBelieved::Algorithm);
     }
     let is_access = header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt") || typ.eq_ignore_ascii_case("application/at+jwt"));
-    if !is_access || header.crit.is_some() {
+    if !is_access || header.crit {
         return Err(NotBelieved::Kind);
     }
     // 3. Before this nothing that it says is read.
@@ -225,6 +231,9 @@ mod tests {
         for (algorithm, why) in [("none", NotBelieved::Algorithm), ("None", NotBelieved::Algorithm), ("HS256", NotBelieved::Algorithm), ("ES384", NotBelieved::Algorithm), ("es256", NotBelieved::Algorithm)] {
             assert_eq!(judged(&headed("alg", json!(algorithm))), Some(why), "{algorithm}");
         }
+        let mut nothing = header();
+        nothing["crit"] = Value::Null;
+        assert_eq!(judged(&maker.token(&nothing, &claims())), Some(NotBelieved::Kind));
         // Unsigned, and signed by what everybody knows: the public key as if it were a shared secret.
         let (head, rest) = headed("alg", json!("none")).split_once('.').map(|(head, rest)| (head.to_owned(), rest.to_owned())).unwrap();
         let body = rest.split_once('.').unwrap().0.to_owned();

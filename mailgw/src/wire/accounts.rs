@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use policies::mailbox::{ClientPolicy, MailboxNumber, Port};
 use protocol::sasl::{Bearer, Proof, Salted, Secret, TokenRefused};
+use tokio::sync::Semaphore;
 
 pub use crate::directory::{Credential, Ended, Scope};
 use crate::record::bureau::Chain;
@@ -109,8 +110,11 @@ impl AtDoors {
     }
 }
 
-/// Certificates and tokens looked at at one time, at one server: they may wait for a list, and hash no password.
+/// Certificates looked at at one time, at one server: they may wait for a list, and hash no password.
 pub(super) const CERTIFICATES: usize = 32;
+
+/// Tokens looked at at one time, in the process: they wait for nobody, and so not behind certificates.
+pub(super) static TOKENS: Semaphore = Semaphore::const_new(32);
 
 /// Calls block.
 pub trait Accounts: Send + Sync {

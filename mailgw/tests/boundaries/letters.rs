@@ -274,6 +274,49 @@ fn letters_are_mended_superseded_and_withdrawn_like_statements() {
     assert_eq!(fix("q10", "b7", "b8").as_deref(), Some("quota-reached"));
 }
 
+/// What a letter came before that the share has no room for is not told of a delivery that never was.
+#[test]
+fn what_gave_way_to_a_letter_over_the_share_is_told_so() {
+    let city = city();
+    std::fs::write(city.path("policies/senders/parking.toml"), PARKING.replace("per_month = 2", "per_month = 4")).unwrap();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    enrolment::say(&gateway, &one, FUND, Word::GiveConsent(None)).unwrap();
+    let new = |batch: &str, ids: &[&str]| outcomes(&city, &permits(&city, FUND, batch, &ids.iter().map(|id| (*id, PEOPLE[0], 100, "1")).collect::<Vec<_>>(), None));
+    let fix = |batch: &str, rows: &[(&str, &str)]| {
+        let line = |(old, new): &(&str, &str)| format!("{old},{new},202610,{},{},{},P-b,2027-03-31,2.00,1\r\n", PEOPLE[0].0, PEOPLE[0].1, PEOPLE[0].2);
+        let text = format!("supersedes,stmt_id,period,id_type,id_no,name,permit,until,fee,state\r\n{}", rows.iter().map(line).collect::<String>());
+        let count = rows.len() as u64;
+        outcomes(&city, &order(&city, FUND, "parking-permit", batch, &text, count, [200 * count, 0], Some(("supersedes", json!({ "reason": "费用有误", "reason_en": "The fee was wrong" })))))
+    };
+    let delivered = |told: &[RowOutcome]| told.iter().all(RowOutcome::is_delivered);
+    assert!(delivered(&new("u1", &["a", "b", "c"])));
+    // Three corrections of two letters take nothing; of the share one is left.
+    for (batch, rows) in [("u2", [("a", "a2"), ("b", "b2")]), ("u3", [("a2", "a3"), ("b2", "b3")]), ("u4", [("a3", "a4"), ("b3", "b4")])] {
+        assert!(delivered(&fix(batch, &rows)), "{batch}");
+    }
+    let told = fix("u5", &[("a4", "a5"), ("b4", "x"), ("b4", "y")]);
+    assert_eq!(told.iter().map(said).collect::<Vec<_>>(), [(1, "delivered", None), (2, "undeliverable", Some("quota-reached")), (3, "quarantined", Some("gave-way"))]);
+    assert!(told[1].detail.as_deref().unwrap().contains("corrected 3 times"), "{told:?}");
+    let told = fix("u6", &[("a5", "a6")]);
+    assert!(said(&told[0]) == (1, "undeliverable", Some("quota-reached")) && told[0].detail.as_deref().unwrap().contains("corrected 4 times"), "{told:?}");
+    // What they would have superseded holds still: it can be withdrawn.
+    let withdraw = order(&city, FUND, "parking-permit", "u7", "stmt_id\r\nb4\r\n", 1, [0, 0], Some(("withdraws", json!({ "reason": "错发", "reason_en": "Sent in error" }))));
+    assert!(delivered(&outcomes(&city, &withdraw)));
+}
+
+#[test]
+fn a_row_that_repeats_one_over_the_share_is_over_it_as_well() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    enrolment::say(&gateway, &mailbox(&gateway, 0), FUND, Word::GiveConsent(None)).unwrap();
+    let of = |batch: &str, ids: &[&str]| outcomes(&city, &permits(&city, FUND, batch, &ids.iter().map(|id| (*id, PEOPLE[0], 100, "1")).collect::<Vec<_>>(), None));
+    assert_eq!(said(&of("v1", &["a"])[0]), (1, "delivered", None));
+    let told = of("v2", &["c", "d", "d", "c"]);
+    let over = Some("quota-reached");
+    assert_eq!(told.iter().map(said).collect::<Vec<_>>(), [(1, "delivered", None), (2, "undeliverable", over), (3, "undeliverable", over), (4, "duplicate", Some("delivered-before"))]);
+}
+
 /// A consent that is taken back between the decision and the commit is heeded; so is a share that another batch used.
 #[test]
 fn a_letter_is_judged_as_things_stand_at_its_commit() {
@@ -341,14 +384,30 @@ fn at_the_counter_a_kind_names_its_sender_where_there_is_one() {
         enrolment::say(&gateway, &one, bureau, Word::GiveConsent(Some("utility-bill".to_owned()))).unwrap();
     }
     assert_eq!(holds().len(), 3);
-    // Taken back of all who send it, then everything.
-    say(Some("utility-bill"), Some(false)).unwrap();
+    // Who sends it no more, and holds a consent still, is none of several that do.
+    city.register_kinds(&gateway, INSURANCE, &["parking-permit"]).unwrap();
+    let given = say(Some("utility-bill"), Some(true)).unwrap();
+    assert!(given.kinds.len() == 1 && given.kinds[0].bureau == FUND && !given.taken_back, "{given:?}");
+    assert_eq!(holds().len(), 3);
+    // A mistyped kind takes nothing back, and says so.
+    assert!(matches!(say(Some("utilty-bill"), Some(false)), Err(EnrolmentError::Unasked { kind }) if kind == "utilty-bill"));
+    assert_eq!(holds().len(), 3);
+    // Taken back of all who were let send it, then everything.
+    assert!(say(Some("utility-bill"), Some(false)).unwrap().taken_back);
     assert_eq!(holds(), [(FUND.to_owned(), "parking-permit".to_owned())]);
-    say(None, Some(false)).unwrap();
-    assert!(holds().is_empty() && say(None, Some(false)).is_ok());
+    assert!(!say(Some("utility-bill"), Some(false)).unwrap().taken_back, "there was none any more");
+    assert!(say(None, Some(false)).unwrap().taken_back);
+    assert!(holds().is_empty() && !say(None, Some(false)).unwrap().taken_back);
     assert_eq!(said(&outcomes(&city, &permits(&city, FUND, "n2", &[("b", PEOPLE[0], 100, "1")], None))[0]), (1, "undeliverable", Some("no-consent")));
     let said_of: Vec<bool> = events(&*city.store).into_iter().filter_map(|event| if let Event::ConsentSet(said) = event { Some(said.holds) } else { None }).collect();
     assert_eq!(said_of, [true, true, true, false, false, false]);
+    // What asks for no consent any more is taken back all the same, and after that there is none.
+    say(Some("parking-permit"), Some(true)).unwrap();
+    std::fs::write(city.path("policies/senders/parking.toml"), PARKING.replace("consent = true", "consent = false")).unwrap();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let back = || consent::say_of_all(&gateway, &one, Some("parking-permit"), Some(false));
+    let done = back().unwrap();
+    assert!(done.taken_back && done.kinds.is_empty() && matches!(back(), Err(EnrolmentError::Unasked { .. })), "{done:?}");
 }
 
 /// Neither reports nor evidence name a mailbox to a bureau that does not know its owner's name, or may not write to it.

@@ -164,10 +164,7 @@ impl Exchange {
 
     /// `None`: what came was no base64 of UTF-8.
     pub fn respond(self, response: Option<Secret>, offer: &Offer) -> Step {
-        if self.is_refused() {
-            return Step::Denied;
-        }
-        let Some(response) = response else { return Step::Malformed("That is no base64") };
+        let Some(response) = response else { return if self.is_refused() { Step::Denied } else { Step::Malformed("That is no base64") } };
         match self {
             Self::Plain => match plain(&response) {
                 Some((user, password)) => Step::Login { user, password },

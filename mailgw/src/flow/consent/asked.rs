@@ -127,7 +127,8 @@ impl Wish {
         let (any_sender, any_kind) = (offers.iter().any(by_sender), offers.iter().any(by_kind));
         let is_meant = |offer: &Offer| match self {
             Self::Show => false,
-            Self::Give => by_sender(offer) && by_kind(offer),
+            // What the sender sends no more is given to nobody: it can only be taken back.
+            Self::Give => offer.sends && by_sender(offer) && by_kind(offer),
             Self::Withdraw if any_sender || any_kind => (!any_sender || by_sender(offer)) && (!any_kind || by_kind(offer)),
             Self::Withdraw => is_everything(words),
         };
@@ -234,7 +235,7 @@ mod tests {
     use super::*;
 
     fn offer(bureau: &str, name: &str, kind: &str, title: &str) -> Offer {
-        Offer { bureau: bureau.into(), sender: [name.into(), name.into()], kind: kind.into(), title: [title.into(), title.into()], holds: false }
+        Offer { bureau: bureau.into(), sender: [name.into(), name.into()], kind: kind.into(), title: [title.into(), title.into()], holds: false, sends: true }
     }
 
     #[test]

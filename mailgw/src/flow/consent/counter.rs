@@ -17,6 +17,9 @@ const ATTEMPTS: usize = 16;
 pub struct Consents {
     pub address: String,
     pub kinds: Vec<Offer>,
+    /// A consent that held was taken back now, of a kind that asks for none any more as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_back: bool,
 }
 
 /// 1 the mailbox is open · 2 giving names a kind that one sender sends, taking back a kind or everything · 3 durable, with a leaf of the log
@@ -27,17 +30,16 @@ pub fn say_of_all(gateway: &Gateway, mailbox: &str, kind: Option<&str>, give: Op
         let account = owner(gateway, mailbox)?;
         let mailbox = account.mailbox();
         let mut kinds = offers(gateway, &mailbox)?;
-        kinds.retain(|offer| kind.is_none_or(|kind| offer.kind == kind));
-        // What asks for no consent now may be taken back.
-        if let Some(kind) = kind.filter(|_| kinds.is_empty() && give != Some(false)) {
-            return Err(EnrolmentError::Unasked { kind: kind.chars().take(80).collect() });
-        }
-        let shown = |kinds| Ok(Consents { address: gateway.directory.address(account.number), kinds });
+        // A consent that is left to who sends the kind no more is no choice for who gives one.
+        kinds.retain(|offer| kind.is_none_or(|kind| offer.kind == kind) && (offer.sends || give != Some(true)));
+        let unasked = kind.filter(|_| kinds.is_empty()).map(|kind| EnrolmentError::Unasked { kind: kind.chars().take(80).collect() });
+        let shown = |kinds, taken_back| Ok(Consents { address: gateway.directory.address(account.number), kinds, taken_back });
         // 2
         let senders: Vec<String> = match give {
-            None => return shown(kinds),
+            None => return unasked.map_or_else(|| shown(kinds, false), Err),
             Some(true) if kind.is_none() => return Err(EnrolmentError::NoKindNamed),
             Some(true) => match kinds.as_slice() {
+                [] => return Err(unasked.unwrap_or(EnrolmentError::NoKindNamed)),
                 [one] => vec![one.bureau.clone()],
                 several => return Err(EnrolmentError::SeveralSenders { senders: several.iter().map(|offer| offer.bureau.as_str()).collect::<Vec<_>>().join(", ") }),
             },
@@ -50,6 +52,10 @@ pub fn say_of_all(gateway: &Gateway, mailbox: &str, kind: Option<&str>, give: Op
             (write, changed) = super::say(gateway, write, &mailbox, &sender, kind.as_ref().map(std::slice::from_ref), give == Some(true), gateway.now_unix_millis())?;
             changes |= changed;
         }
+        // What asks for no consent now may be taken back; a word that names nothing is told so, and is not taken for done.
+        if let Some(unasked) = unasked.filter(|_| !changes) {
+            return Err(unasked);
+        }
         // 3
         let done = if changes { gateway.store.commit(write).map(drop) } else { Ok(()) };
         match done {
@@ -57,7 +63,7 @@ pub fn say_of_all(gateway: &Gateway, mailbox: &str, kind: Option<&str>, give: Op
             done => {
                 done?;
                 kinds.iter_mut().for_each(|offer| offer.holds = give == Some(true));
-                return shown(kinds);
+                return shown(kinds, changes && give == Some(false));
             }
         }
     }

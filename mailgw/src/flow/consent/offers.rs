@@ -17,6 +17,9 @@ pub struct Offer {
     pub title: [String; 2],
     /// The owner consented to it.
     pub holds: bool,
+    /// The sender may send it now, and not only before.
+    #[serde(default)]
+    pub sends: bool,
 }
 
 /// What may be sent to this mailbox with consent alone, or was consented to.
@@ -25,8 +28,8 @@ pub(super) fn offers(gateway: &Gateway, mailbox: &str) -> Result<Vec<Offer>, Enr
     for shown in bureau::list(&*gateway.store)? {
         let held = super::kinds(gateway, &shown.code, mailbox)?;
         let sends = |kind: &LetterKind| kind.needs_consent() && kind.may_be_sent_by(&shown.code);
-        let asks = shown.kinds.iter().filter(|kind| gateway.letters.get(kind).is_some_and(sends));
-        let mut kinds: Vec<&String> = held.iter().chain(asks).collect();
+        let asks: Vec<&String> = shown.kinds.iter().filter(|kind| gateway.letters.get(kind).is_some_and(sends)).collect();
+        let mut kinds: Vec<&String> = held.iter().chain(asks.iter().copied()).collect();
         kinds.sort();
         kinds.dedup();
         offers.extend(kinds.into_iter().map(|kind| {
@@ -37,6 +40,7 @@ pub(super) fn offers(gateway: &Gateway, mailbox: &str) -> Result<Vec<Offer>, Enr
                 kind: kind.clone(),
                 title: [title.0.to_owned(), title.1.to_owned()],
                 holds: held.contains(kind),
+                sends: asks.contains(&kind),
             }
         }));
     }

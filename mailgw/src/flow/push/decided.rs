@@ -7,8 +7,8 @@ use store::Expectation;
 
 use super::correction::Corrected;
 use super::evidence::Told;
-use super::letter::OneOf;
-use super::outcome::{gave_way, repeated};
+use super::letter::{OneOf, no_room};
+use super::outcome::gave_way;
 use crate::erds::Secrecy;
 use crate::mailbox::Body;
 use crate::record::account::Account;
@@ -89,6 +89,24 @@ impl Decided<Letter> {
     pub fn statements(&self) -> HashSet<String> {
         self.letters.iter().flat_map(|letter| std::iter::once(letter.stmt_id.as_str()).chain(letter.ends())).map(str::to_owned).collect()
     }
+
+    /// What a recipient's share of the month has no room for is told so, and what gave way to it.
+    pub fn share_out(&mut self) {
+        let mut taken: HashMap<store::Key, u32> = HashMap::new();
+        let mut over: Vec<(u64, Option<String>)> = Vec::new();
+        for letter in &mut self.letters {
+            let Some(counts) = &mut letter.counts else { continue };
+            let before = taken.entry(counts.place().clone()).or_insert(0);
+            if counts.after(*before) {
+                *before += 1;
+            } else {
+                over.push((letter.row, letter.corrects.as_ref().map(no_room)));
+            }
+        }
+        for (row, detail) in over {
+            self.withdraw(row, &State::Undeliverable, "quota-reached", detail.as_deref());
+        }
+    }
 }
 
 impl<L: AsRef<Letter>> Decided<L> {
@@ -112,21 +130,5 @@ impl<L: AsRef<Letter>> Decided<L> {
         }
         self.told.push(Told { outcome: outcome(row), mailbox: Some(mailbox), corrects });
         true
-    }
-}
-
-/// What a recipient's share of the month has no room for is told so.
-pub(super) fn share_out(decisions: &mut [Decision]) {
-    let mut letters: HashMap<store::Key, u32> = HashMap::new();
-    for decision in decisions {
-        let Decision::Send(letter) = decision else { continue };
-        let Some(counts) = &mut letter.counts else { continue };
-        let before = letters.entry(counts.place().clone()).or_insert(0);
-        if counts.after(*before) {
-            *before += 1;
-            continue;
-        }
-        let outcome = RowOutcome { state: State::Undeliverable, reason: Some("quota-reached".to_owned()), ..repeated(letter.row, &letter.stmt_id, true) };
-        *decision = Decision::Told(Box::new(Told { outcome, mailbox: Some(letter.account.mailbox()), corrects: None }));
     }
 }

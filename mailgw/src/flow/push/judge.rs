@@ -5,7 +5,7 @@ use policies::statement::{Header, Parameters, Purpose, Row, StatementId, Verdict
 use time::OffsetDateTime;
 
 use super::correction::{Corrected, Left, Stays};
-use super::decided::{Decided, Decision, Letter, share_out};
+use super::decided::{Decided, Decision, Letter};
 use super::evidence::Told;
 use super::file::RawRow;
 use super::halves::halves;
@@ -59,7 +59,6 @@ impl Judge<'_> {
             (Columns::Rows(header), _) => self.decide(header, row, today),
         })?;
         self.once_each(&mut decisions);
-        share_out(&mut decisions);
         let mut decided = Decided { letters: Vec::new(), told: Vec::new() };
         for decision in decisions {
             match decision {
@@ -67,6 +66,7 @@ impl Judge<'_> {
                 Decision::Told(told) => decided.told.push(*told),
             }
         }
+        decided.share_out();
         Ok(decided)
     }
 

@@ -11,7 +11,7 @@ use time::{Date, OffsetDateTime};
 use super::decided::{Decision, Letter};
 use super::judge::Judge;
 use super::outcome::seen_before;
-use super::correction::Stays;
+use super::correction::{Corrected, Stays};
 use super::evidence::Told;
 use super::file::RawRow;
 use super::mending;
@@ -147,8 +147,7 @@ impl Judge<'_> {
         let is_free = corrected.as_ref().is_some_and(|corrected| corrected.item.corrections < CORRECTIONS);
         let share = if is_free { None } else { Some(self.share(kind, &mailbox)?) };
         if share.as_ref().is_some_and(|share| share.used >= share.limit) {
-            let detail = corrected.map(|_| format!("it was corrected {CORRECTIONS} times, and this takes of the month's share, which is used up; withdraw it, or correct it next month"));
-            return about(Some(&stmt_id), State::Undeliverable, "quota-reached", detail, Some(mailbox));
+            return about(Some(&stmt_id), State::Undeliverable, "quota-reached", corrected.as_ref().map(no_room), Some(mailbox));
         }
         // 10
         let to = Address::new(LocalPart::Number(account.number), self.gateway.directory.domain().clone());
@@ -170,6 +169,12 @@ impl Judge<'_> {
         let used = before.as_deref().map(decode_quota).transpose()?.unwrap_or(0);
         Ok(Share { place, before, used, limit: kind.per_month() })
     }
+}
+
+/// What is told of a correction that the share of the month has no room for.
+pub(super) fn no_room(corrected: &Corrected) -> String {
+    let times = corrected.item.corrections;
+    format!("it was corrected {times} times, and this takes of the month's share, which is used up; withdraw it, or correct it next month")
 }
 
 fn month(at: OffsetDateTime) -> String {

@@ -19,7 +19,7 @@ use super::pipe::Pipe;
 use super::{Door, Imap};
 use crate::mailbox::Watch;
 use crate::record::folder::Folder;
-use crate::wire::accounts::{Accounts, Entered, LoginRefusal, Scope, Standing, Visit, Ways};
+use crate::wire::accounts::{Accounts, Entered, LoginRefusal, Scope, Standing, TOKENS, Visit, Ways};
 use crate::wire::brief::{brief, changing};
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
@@ -382,7 +382,7 @@ impl Connection {
                 let certificates = self.certificates.clone();
                 self.login(|imap| &imap.certificates, move |accounts, visit| accounts.certificate(&certificates, user.as_deref(), visit)).await
             }
-            Question::Token(bearer) => match self.login(|imap| &imap.certificates, move |accounts, visit| accounts.token(&bearer, visit)).await {
+            Question::Token(bearer) => match self.login(|_| &TOKENS, move |accounts, visit| accounts.token(&bearer, visit)).await {
                 Answer::Refused { code: RefusalCode::AuthenticationFailed, .. } => Answer::NoToken(self.imap.accounts.token_refused()),
                 answer => answer,
             },

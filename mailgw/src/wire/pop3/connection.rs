@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::answer::{failed, load, open, remove};
 use super::{Door, Maildrop, Pop3};
 use crate::record::folder::Folder;
-use crate::wire::accounts::{Accounts, Entered, LoginRefusal, Scope, Standing, Visit, Ways};
+use crate::wire::accounts::{Accounts, Entered, LoginRefusal, Scope, Standing, TOKENS, Visit, Ways};
 use crate::wire::brief::changing;
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
@@ -120,7 +120,7 @@ impl Connection {
                 let certificates = self.certificates.clone();
                 self.enter(|pop3| &pop3.certificates, move |accounts, visit| accounts.certificate(&certificates, user.as_deref(), visit)).await
             }
-            Request::Sasl(Question::Token(bearer)) => match self.enter(|pop3| &pop3.certificates, move |accounts, visit| accounts.token(&bearer, visit)).await {
+            Request::Sasl(Question::Token(bearer)) => match self.enter(|_| &TOKENS, move |accounts, visit| accounts.token(&bearer, visit)).await {
                 Answer::Denied => Answer::NoToken(self.pop3.accounts.token_refused()),
                 answer => answer,
             },

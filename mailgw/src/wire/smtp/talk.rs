@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::{Desk, Door, Limits, Metrics, PIECE, Server};
 use crate::flow::accept::{Examined, Origin, Prepared, Reception};
 use crate::flow::submit::Submission;
-use crate::wire::accounts::{Entered, Scope, Standing, Visit};
+use crate::wire::accounts::{Entered, Scope, Standing, TOKENS, Visit};
 use crate::wire::brief::{Panicked, asking, momentary, waiting};
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
@@ -188,7 +188,7 @@ impl Talk<'_> {
             }
             (Request::Sasl(Question::Token(bearer)), _) => {
                 let told = submission.accounts.token_refused();
-                match self.log_in(submission, &self.server.certificates, move |submission, visit| submission.token(&bearer, visit)).await {
+                match self.log_in(submission, &TOKENS, move |submission, visit| submission.token(&bearer, visit)).await {
                     Answer::Denied => Answer::NoToken(told),
                     answer => answer,
                 }
