@@ -268,8 +268,9 @@ fn a_list_that_cannot_be_had_is_not_asked_for_again_at_once() {
     }));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let lists = KeptLists::new(Arc::new(runtime::revocation::RevocationLists::new(runtime.handle().clone())));
-    for (seconds, times) in [(0, 1), (9, 1), (10, 2)] {
+    // Half a minute from when it was given up, by a clock that nobody sets: `runtime` tests its end.
+    for seconds in [0, 9, 40] {
         assert!(lists.fetch(&url, NOW + Duration::seconds(seconds), Duration::seconds(30)).is_err());
-        assert_eq!(asked.load(Ordering::SeqCst), times, "{seconds}");
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "{seconds}");
     }
 }
