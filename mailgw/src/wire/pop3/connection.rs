@@ -15,7 +15,7 @@ use super::answer::{failed, load, open, remove};
 use super::{Door, Maildrop, Pop3};
 use crate::record::folder::Folder;
 use crate::wire::accounts::{Accounts, Entered, LoginRefusal, Scope, Standing, TOKENS, Visit, Ways};
-use crate::wire::brief::changing;
+use crate::wire::brief::{Panicked, brief, changing};
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
@@ -113,7 +113,7 @@ impl Connection {
             Request::Login { user, password } => self.enter(|pop3| &pop3.logins, move |accounts, visit| accounts.login(&user, &password, visit)).await,
             Request::Sasl(Question::Salt { user }) => {
                 let accounts = Arc::clone(&self.pop3.accounts);
-                blocking(move || accounts.salt(&user).map_or_else(refused, Answer::Salted)).await
+                finished(brief(move || accounts.salt(&user).map_or_else(refused, Answer::Salted)).await)
             }
             Request::Sasl(Question::Proof(proof)) => self.enter(|pop3| &pop3.logins, move |accounts, visit| accounts.prove(&proof, visit)).await,
             Request::Sasl(Question::Certificate { user }) => {
@@ -129,7 +129,7 @@ impl Connection {
                 let (Some((_, folder)), Some(standing), pop3) = (&self.maildrop, &self.login, Arc::clone(&self.pop3)) else { return Answer::Failed };
                 let (folder, mailbox) = (*folder, standing.login.number.to_string());
                 let shown = shows.then(|| (mailbox, crate::gateway::unix_millis(pop3.clock.now())));
-                let answer = blocking(move || load(&pop3.messages, &folder, uid, shown)).await;
+                let answer = finished(brief(move || load(&pop3.messages, &folder, uid, shown)).await);
                 if matches!(answer, Answer::Bytes(_)) {
                     self.pop3.metrics.retrieved.increment();
                 }
@@ -138,14 +138,14 @@ impl Connection {
             Request::Remove { uids } => {
                 let (Some((_, folder)), Some(standing)) = (&self.maildrop, &self.login) else { return Answer::Failed };
                 let (folder, mailbox, pop3) = (*folder, standing.login.number.to_string(), Arc::clone(&self.pop3));
-                blocking(move || match remove(&pop3.messages, &mailbox, &folder, &uids, crate::gateway::unix_millis(pop3.clock.now())) {
+                let removing = move || match remove(&pop3.messages, &mailbox, &folder, &uids, crate::gateway::unix_millis(pop3.clock.now())) {
                     Ok(removed) => {
                         pop3.metrics.removed.add(removed);
                         Answer::Removed
                     }
                     Err(error) => failed(&error),
-                })
-                .await
+                };
+                finished(changing(removing).await)
             }
         }
     }
@@ -225,8 +225,8 @@ async fn over(login: &mut Option<Standing>) {
     }
 }
 
-async fn blocking(work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-    changing(work).await.unwrap_or_else(|error| {
+fn finished(work: Result<Answer, Panicked>) -> Answer {
+    work.unwrap_or_else(|error| {
         tracing::error!(%error, "a POP3 request was not finished");
         Answer::Failed
     })
