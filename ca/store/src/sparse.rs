@@ -174,6 +174,19 @@ mod tests {
         assert!(!sparse.lacks(&Key::new("other", &[])));
     }
 
+    /// A group that was begun before the tables were named is in none of them, and is read once it is written.
+    #[test]
+    fn what_was_being_written_is_waited_for() {
+        let (sparse, key, written) = (Sparse::default(), Key::new("few", &[b"early"]), std::cell::Cell::new(false));
+        let settled = || {
+            written.set(true);
+            Ok(())
+        };
+        let scan = |from: &Key, to: &Key, _: usize| Ok(written.get().then(|| key.clone()).into_iter().filter(|key| from <= key && key < to).collect());
+        sparse.know(&[Few::table("few")], settled, scan);
+        assert!(!sparse.lacks(&key) && sparse.lacks(&Key::new("few", &[b"never"])));
+    }
+
     #[test]
     fn of_what_cannot_be_read_nothing_is_absent() {
         let (away, never) = (|| StoreError::Unavailable { reason: "away".into() }, Key::new("few", &[b"never"]));
