@@ -19,7 +19,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 const KIND: &str = "housing-fund";
 const PEOPLE: u64 = 24;
-const WORKERS: usize = 2;
+/// Most of their time is waiting: for a disk, a process, an answer.
+const WORKERS: usize = 8;
 /// How often it is said how far it has come.
 const TOLD_EVERY: usize = 1_000;
 

@@ -20,6 +20,8 @@ const KILLS: u64 = 320;
 const LANES: u64 = 2;
 /// After so many kills a lane begins anew with a copy of what was founded, so that a long run is not one of ever longer logs.
 const EPOCH: u64 = 40;
+/// The longest that it works before it is killed, at least.
+const WORK: Duration = Duration::from_millis(160);
 /// One start in so many is killed before it serves.
 const UNBORN: u64 = 6;
 /// After one kill in so many OpenSSL looks too.
@@ -107,8 +109,8 @@ fn epoch(founded: &Authority, lane: u64, from: u64, kills: u64) -> usize {
             drop(said);
             std::thread::scope(|scope| {
                 scope.spawn(|| load::work(&directory, &told, kill));
-                // A moment of the work, whichever: most in its thick, some at its very beginning.
-                std::thread::sleep(Duration::from_millis((chance >> 32) % 160));
+                // A moment of the work, whichever: most in its thick, some at its very beginning. A machine that starts slowly works slowly.
+                std::thread::sleep(start.max(WORK).mul_f64((chance >> 32) as f64 / f64::from(u32::MAX)));
                 authority.stop_hard();
             });
             authority.reap();
