@@ -428,6 +428,37 @@ fn who_knows_no_name_or_has_no_consent_is_told_of_no_mailbox() {
     assert_eq!(named, [("g2".to_owned(), 2), ("g2".to_owned(), 2)]);
 }
 
+/// Where the sender is named, a mistyped kind takes nothing back either, and says so; what may be taken back may be so again.
+#[test]
+fn a_kind_that_is_none_is_not_taken_back() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    let say = |word| enrolment::say(&gateway, &one, FUND, word);
+    let back = |kind: &str| say(Word::WithdrawConsent(Some(kind.to_owned())));
+    assert!(say(Word::GiveConsent(Some("parking-permit".to_owned()))).unwrap().consent);
+    let (length, held) = (city.store.stream_length(STREAM).unwrap(), all(&*city.store, "consent to kind"));
+    for kind in ["parking-permitt", "Parking-Permit", "", "utility bill"] {
+        assert!(matches!(back(kind), Err(EnrolmentError::NoKind { bureau }) if bureau == FUND), "{kind}");
+    }
+    assert!(city.store.stream_length(STREAM).unwrap() == length && all(&*city.store, "consent to kind") == held);
+    // What the sender sends without consent, and what another may send with it, is a kind; there is nothing to take back.
+    for kind in ["housing-fund", "block-news", "utility-bill"] {
+        assert!(back(kind).unwrap().consent, "{kind}");
+    }
+    assert!(!back("parking-permit").unwrap().consent && !back("parking-permit").unwrap().consent);
+    // What no policy knows any more was consented to all the same.
+    say(Word::GiveConsent(Some("parking-permit".to_owned()))).unwrap();
+    for bureau in [FUND, INSURANCE] {
+        city.register_kinds(&gateway, bureau, &["housing-fund"]).unwrap();
+    }
+    std::fs::remove_file(city.path("policies/senders/parking.toml")).unwrap();
+    let later = city.gateway(Arc::clone(&city.store));
+    let back = || enrolment::say(&later, &one, FUND, Word::WithdrawConsent(Some("parking-permit".to_owned())));
+    back().unwrap();
+    assert!(all(&*city.store, "consent to kind").is_empty() && matches!(back(), Err(EnrolmentError::NoKind { .. })));
+}
+
 /// Who agreed to one kind has not agreed to what the sender is let send later; a consent of before kinds were told apart is to those
 /// of then.
 #[test]
