@@ -53,6 +53,7 @@ fn commands_answer_in_json_and_name_what_is_wrong() {
     json_everywhere(&office);
     registrations(&office);
     mailboxes(&office);
+    renamed(&office);
     imports(&office);
     closed(&office);
     places(&mut office);
@@ -208,6 +209,31 @@ fn imports(office: &Office) {
     assert_eq!(std::fs::read_to_string(office.home.join("again.csv")).unwrap(), "address,password\r\n");
     assert_eq!(std::fs::metadata(office.home.join("again.csv")).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(listed(), before);
+}
+
+/// A company that its registry renamed keeps its mailbox, and its name of before is shown; what proves too little changes nothing.
+fn renamed(office: &Office) {
+    const CODE: &str = "91440101MAT000018G";
+    let opened = office.mailgw(&["--json", "mailbox", "open", "--code", CODE, "--name", "广州示范有限公司"]).json();
+    let address = opened["address"].as_str().unwrap();
+    let show = || office.mailgw(&["--json", "mailbox", "show", address]).json();
+    let rename = |code: &str, more: &[&str]| office.mailgw(&[&["--json", "mailbox", "rename", address, "--code", code, "--name", "广州新名有限公司", "--papers", "counter 12, form 91"], more].concat());
+    let proved = ["--document", "original", "--person", "present"];
+    let before = show();
+    refused(&rename(CODE, &[]), 3, "not-enough", "none");
+    refused(&rename(CODE, &["--document", "original"]), 3, "not-enough", "person");
+    refused(&rename(CODE, &["--document", "seen", "--person", "present"]), 2, "finding", "seen");
+    refused(&rename(CODE, &["--document", "copy", "--person", "present"]), 2, "evidence", "--evidence");
+    refused(&rename("91440101MAT99998XT", &proved), 3, "applicant", "code");
+    refused(&rename("12440100000000123A", &proved), 3, "other-holder", "paper");
+    assert_eq!(show(), before);
+    let done = rename(CODE, &proved).json();
+    assert_eq!((done["address"].as_str(), done["code"].as_str(), done["name"].as_str()), (Some(address), Some(CODE), Some("广州新名有限公司")));
+    refused(&rename(CODE, &proved), 5, "same-name", "already");
+    let shown = show();
+    let former = shown["former_names"].as_array().unwrap();
+    assert_eq!((former.len(), former[0]["name"].as_str(), former[0]["document"][0].as_str(), former[0]["person"][0].as_str()), (1, Some("广州示范有限公司"), Some("operator-original"), Some("operator-present")));
+    assert!(office.mailgw(&["mailbox", "show", address]).ok().contains("formerly  广州示范有限公司, until "));
 }
 
 fn closed(office: &Office) {

@@ -37,6 +37,7 @@ use crate::flow::export;
 use crate::flow::hold;
 use crate::flow::load;
 use crate::flow::notification;
+use crate::flow::opening::renaming::Renaming;
 use crate::flow::paper;
 use crate::flow::push::job::Jobs;
 use crate::flow::encryption;
@@ -91,6 +92,8 @@ pub enum Operation {
     MailboxOpen { applicant: Words, password: Option<TypedPassword> },
     /// One more document of a citizen who has a mailbox: type, number and name.
     MailboxDocument { mailbox: String, document: Words },
+    /// Its holder is called otherwise, as papers prove.
+    MailboxRename(Box<Renaming>),
     MailboxShow { mailbox: String },
     MailboxList(Query),
     MailboxClose { mailbox: String },
@@ -311,9 +314,10 @@ impl Service {
                 Ok(mailbox(directory.shown(&opened.account), told(made, &opened.password)))
             }
             Operation::MailboxShow { mailbox } => {
-                let mut shown = directory.show(&mailbox)?;
+                let (mut shown, number) = (directory.show(&mailbox)?, self.number(&mailbox)?);
                 shown.holds = Some(self.holds(&mailbox)?);
-                shown.operators = directory.operators(self.number(&mailbox)?)?;
+                shown.operators = directory.operators(number)?;
+                shown.former_names = directory.former_names(number)?;
                 Ok(self::mailbox(shown, None))
             }
             Operation::Opening(operation) => self.opening(operation),
@@ -331,6 +335,7 @@ impl Service {
                 let set = directory.complete_recovery(number, &password.map_or(NewPassword::Generated, NewPassword::from), now)?;
                 Ok(self::mailbox(directory.show(&mailbox)?, told(made, &set)))
             }
+            Operation::MailboxRename(renaming) => self.rename(&renaming),
             Operation::MailboxDocument { mailbox, document } => self.add_document(&mailbox, &document),
             Operation::MailboxRules { mailbox, set } => self.rules(&mailbox, set),
             Operation::MailboxVerified { mailbox, limit } => self.verified(&mailbox, limit),

@@ -3,16 +3,17 @@
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use runtime::exit::{Exit, Problem};
 use runtime::terminal::{json, line, word};
 use serde_json::json as object;
 
 use super::ask::{Place, ask, ask_long};
 use super::found::{absolute, read_text};
-use crate::directory::{ImportedRow, Kind, Page, Query, RowState, ShownMailbox, State, Words};
+use crate::directory::{ImportedRow, Kind, Page, Query, RowState, ShownFormerName, ShownMailbox, State, Words};
 use crate::flow::consent::{Consents, Offer};
 use crate::flow::enrolment::{Agreed, Word};
+use crate::flow::opening::renaming::Renaming;
 use crate::service::{LongOperation, Operation, Outcome, Told, TypedPassword};
 
 /// Longer than any password or document number.
@@ -69,6 +70,10 @@ pub enum Command {
         #[arg(long)]
         name: String,
     },
+    /// The holder has another name: a company that its registry renamed, a person with another legal name. The two rules of opening grade
+    /// what you saw (policies/mailbox/opening.toml); the name of before is kept and shown.
+    #[command(after_help = "Examples:\n  mailgw mailbox rename 2234567898 --code 91440101MAT000018G --name 广州新名有限公司 --document original --person present --papers 'counter 12, form 91'\n  mailgw mailbox rename 1234567897 --id-type 01 --name 测试乙 --document original --person present --papers 'counter 12, form 92' < number.txt")]
+    Rename(Box<Rename>),
     /// Show one mailbox, by its number, address or alias.
     #[command(after_help = "Example:\n  mailgw mailbox show 1234567897")]
     Show { mailbox: String },
@@ -182,6 +187,41 @@ pub enum Command {
     },
 }
 
+#[derive(Debug, Args)]
+pub struct Rename {
+    mailbox: String,
+    /// An institution's credit code, which stays.
+    #[arg(long, required_unless_present = "id_type", conflicts_with = "id_type")]
+    code: Option<String>,
+    /// As for `open`: a document of the person's that the mailbox knows; its number is read from standard input.
+    #[arg(long)]
+    id_type: Option<String>,
+    /// As the papers say now.
+    #[arg(long)]
+    name: String,
+    /// What you looked at, such as the notice of the registry: `original` or `copy`.
+    #[arg(long)]
+    document: Option<String>,
+    /// Where you saw the person, or who acts for the institution: `present` or `video`.
+    #[arg(long)]
+    person: Option<String>,
+    /// A file that you looked at; its digest stands in the log; of a copy at least one; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    evidence: Vec<PathBuf>,
+    /// Where the papers are; its digest stands in the log.
+    #[arg(long)]
+    papers: String,
+}
+
+impl Rename {
+    fn operation(self) -> Result<Operation, Problem> {
+        let id_no = self.id_type.is_some().then(|| first_line(std::io::stdin().lock(), "standard input")).transpose()?;
+        let holder = Words { id_type: self.id_type, id_no, name: Some(self.name), code: self.code, ..Words::default() };
+        let evidence = super::opening::digests(&self.evidence)?;
+        Ok(Operation::MailboxRename(Box::new(Renaming { mailbox: self.mailbox, holder, document: self.document, person: self.person, evidence, papers: self.papers })))
+    }
+}
+
 pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
     let operation = match command {
         Command::Open { id_type, id_no, name, code, alias, operator, password_file } => {
@@ -196,6 +236,7 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             let id_no = first_line(std::io::stdin().lock(), "standard input")?;
             Operation::MailboxDocument { mailbox, document: Words { id_type: Some(id_type), id_no: Some(id_no), name: Some(name), ..Words::default() } }
         }
+        Command::Rename(rename) => rename.operation()?,
         Command::Import { file, out } => return import(place, &file, out.as_deref()),
         Command::Reindex { mailbox } => return reindex(place, mailbox),
         Command::AppPassword(command) => super::app_password::operation(command),
@@ -375,6 +416,9 @@ pub fn mailbox(mailbox: &ShownMailbox, password: Option<&str>) -> Result<(), Pro
     }
     line(&format!("state     {}", word(&mailbox.state)))?;
     line(&format!("holder    {} ({})", mailbox.name, word(&mailbox.kind)))?;
+    for ShownFormerName { name, until, document, person } in &mailbox.former_names {
+        line(&format!("formerly  {name}, until {until} (proved by {})", document.iter().chain(person).map(String::as_str).collect::<Vec<_>>().join(", ")))?;
+    }
     if let Some(code) = &mailbox.code {
         line(&format!("code      {code}"))?;
     }

@@ -107,19 +107,24 @@ pub fn operation(command: Command) -> Result<Operation, Problem> {
         Command::List { all } => OpeningOperation::List { all },
         Command::Show { id } => OpeningOperation::Show { id },
         Command::Accept { id, id_type, name, document, person, evidence, papers } => {
-            let digest = |path: &PathBuf| {
-                let failed = |error| unread(&path.display().to_string(), &error);
-                if std::fs::metadata(path).map_err(failed)?.len() > MAX_EVIDENCE {
-                    return Err(Problem::new(Exit::Usage, "evidence", format!("{} is larger than any picture", path.display()), "name the file that was sent"));
-                }
-                Ok(crate::hex(&body::digest(&std::fs::read(path).map_err(failed)?)))
-            };
-            let evidence = evidence.iter().map(digest).collect::<Result<_, Problem>>()?;
+            let evidence = digests(&evidence)?;
             let id_no = TypedPassword::new(first_line(std::io::stdin().lock(), "standard input")?);
             OpeningOperation::Accept(Box::new(Acceptance { id, id_type, id_no, name: TypedPassword::new(name), document, person, evidence, papers }))
         }
         Command::Refuse { id, reason, papers } => OpeningOperation::Refuse(Refusal { id, reason, papers }),
     }))
+}
+
+/// Of files that an operator looked at.
+pub(super) fn digests(files: &[PathBuf]) -> Result<Vec<String>, Problem> {
+    let digest = |path: &PathBuf| {
+        let failed = |error| unread(&path.display().to_string(), &error);
+        if std::fs::metadata(path).map_err(failed)?.len() > MAX_EVIDENCE {
+            return Err(Problem::new(Exit::Usage, "evidence", format!("{} is larger than any picture", path.display()), "name the file that was sent"));
+        }
+        Ok(crate::hex(&body::digest(&std::fs::read(path).map_err(failed)?)))
+    };
+    files.iter().map(digest).collect()
 }
 
 pub fn registry(command: Registry) -> Result<Operation, Problem> {

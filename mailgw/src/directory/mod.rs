@@ -19,6 +19,7 @@ mod problem;
 mod random;
 mod recent;
 mod recovery;
+mod rename;
 mod scram;
 mod shown;
 
@@ -53,6 +54,7 @@ pub use open::{Application, MAX_BATCH, Opened};
 pub use operator::{OperatorError, Ordered, ShownOperator, Somebody};
 pub use password::{HashError, NewPassword, Password};
 pub use random::{NoRandomness, Random};
+pub use rename::{NameProof, ShownFormerName};
 pub use scram::{ITERATIONS, Salt};
 pub use shown::{Holds, Kind, MAX_PAGE, Page, Query, ShownDocument, ShownMailbox};
 
@@ -80,6 +82,12 @@ pub enum DirectoryError {
     NoCitizen { mailbox: MailboxNumber },
     #[error("mailbox {mailbox} has as many documents as can be kept; look at it with `mailgw mailbox show`")]
     TooManyDocuments { mailbox: MailboxNumber },
+    #[error("document or credit code is not that of the holder of mailbox {mailbox}; compare it with the paper, and enter a renewed document with `mailgw mailbox document` first")]
+    OtherHolder { mailbox: MailboxNumber },
+    #[error("the holder of mailbox {mailbox} has this name already, and nothing was changed; look at it with `mailgw mailbox show {mailbox}`")]
+    SameName { mailbox: MailboxNumber },
+    #[error("the holder of mailbox {mailbox} was renamed as often as can be kept; look at it with `mailgw mailbox show {mailbox}`")]
+    TooManyNames { mailbox: MailboxNumber },
     #[error("mailbox {mailbox} has no recovery under way: nobody asked for one, or somebody logged in since; look at the log")]
     NoRecovery { mailbox: MailboxNumber },
     #[error("the cooling-off of mailbox {mailbox} lasts until {due_unix_millis} (Unix milliseconds); complete the recovery then")]

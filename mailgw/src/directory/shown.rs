@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::operator::ShownOperator;
+use super::rename::ShownFormerName;
 use super::{Account, Directory, DirectoryError, Holder, State};
 use crate::record::account;
 
@@ -53,6 +54,9 @@ pub struct ShownMailbox {
     /// Of an institution that is asked for: everybody who is or was an operator.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operators: Vec<ShownOperator>,
+    /// Of one mailbox that is asked for: the holder's names of before, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_names: Vec<ShownFormerName>,
 }
 
 /// What a mailbox holds.
@@ -121,6 +125,7 @@ impl Directory {
             closed_at: account.closed_at.map(written),
             holds: None,
             operators: Vec::new(),
+            former_names: Vec::new(),
         }
     }
 

@@ -118,6 +118,9 @@ pub fn say(gateway: &Gateway, mailbox: &str, bureau: &str, word: Word) -> Result
         let mut write = match &word {
             Word::GiveConsent(kind) | Word::WithdrawConsent(kind) => {
                 let give = matches!(word, Word::GiveConsent(_));
+                if let (false, Some(kind)) = (give, kind) {
+                    consent::is_kind(gateway, &mailbox, &bureau, kind)?;
+                }
                 match consent::say(gateway, Batch::new(), &mailbox, &bureau, kind.as_deref().as_ref().map(std::slice::from_ref), give, now)? {
                     (write, true) => write,
                     (_, false) => return agreed(gateway, &account, &bureau),

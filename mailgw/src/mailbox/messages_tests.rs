@@ -226,6 +226,10 @@ fn a_mailbox_that_one_message_overfills_keeps_no_other_from_its_mail() {
     let both = || ["1234567897", "2234567890"].map(|mailbox| Delivery { mailbox: mailbox.into(), ..delivery("longer than the quota".into()) });
     // It was asked before: there is some room.
     assert!(mail.has_room("1234567897", 0).unwrap() && !mail.has_room("1234567897", 11).unwrap());
+    // Beside what comes first there is less.
+    for (before, bytes, fits) in [((0, 0), 10, true), ((1, 4), 6, true), ((1, 4), 7, false), ((99, 0), 1, true), ((100, 0), 1, false)] {
+        assert_eq!(mail.has_room_beside("1234567897", before, bytes).unwrap(), fits, "{before:?}");
+    }
     mail.deliver_promised(&both(), Batch::new(), 1).unwrap();
     assert_eq!((mail.used("1234567897").unwrap().messages, mail.used("2234567890").unwrap().messages), (1, 1));
     // Full now: the next is refused where its recipient is named, and at worst here.

@@ -85,6 +85,13 @@ impl MessageStore {
         self.fits(mailbox, &Use { bytes: i64::try_from(bytes.max(1)).unwrap_or(i64::MAX), messages: 1 })
     }
 
+    /// Whether a message of so many bytes fits on top of others that come first: so many of so many bytes. As a delivery of all of them asks.
+    pub fn has_room_beside(&self, mailbox: &str, (messages, held): (u64, u64), bytes: u64) -> Result<bool, MailError> {
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let all = Use { bytes: signed(held.saturating_add(bytes.max(1))), messages: signed(messages.saturating_add(1)) };
+        self.fits(mailbox, &all.with_bytes(self.deleted_beyond(mailbox)?))
+    }
+
     /// Which of these messages do not fit, in their order: each on top of those before it that do. As a delivery of all of them asks.
     pub fn overfilling<'m>(&self, messages: impl IntoIterator<Item = (&'m str, u32)>) -> Result<Vec<bool>, MailError> {
         let mut uses: BTreeMap<&str, Use> = BTreeMap::new();

@@ -121,6 +121,7 @@ leaves! {
     QuotaWarned(QuotaWarned) = 137,
     RecoveryBegun(RecoveryBegun) = 138,
     RecoveryEnded(RecoveryEnded) = 139,
+    HolderRenamed(Renamed) = 140,
     NotificationPlaceSet(NotificationPlace) = 150,
     NotificationSent(Notification) = 151,
     NotificationFailed(Notification) = 152,

@@ -23,6 +23,7 @@ pub mod event;
 pub mod evidence;
 pub mod expunged;
 pub mod folder;
+pub mod former_name;
 pub mod hold;
 pub mod mailbox_hold;
 pub mod index;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Outcome, Service, mailbox};
 use crate::directory::{Applicant, DirectoryError, Holds, Words, today};
 use crate::flow::hold;
+use crate::flow::opening::renaming::{self, Renaming};
 use crate::mailbox::{Choice, Kept, MailError, RULES, TrustMarked};
 use crate::record::body;
 
@@ -61,6 +62,13 @@ impl Service {
         }
         let account = directory.add_document(number, &document, now)?;
         Ok(self::mailbox(directory.shown(&account), None))
+    }
+
+    pub(super) fn rename(&self, renaming: &Renaming) -> Result<Outcome, Problem> {
+        let (directory, number) = (&self.gateway.directory, self.number(&renaming.mailbox)?);
+        let mut shown = directory.shown(&renaming::rename(&self.gateway, number, renaming)?);
+        shown.former_names = directory.former_names(number)?;
+        Ok(self::mailbox(shown, None))
     }
 
     pub(super) fn rules(&self, mailbox: &str, set: Option<NewRules>) -> Result<Outcome, Problem> {

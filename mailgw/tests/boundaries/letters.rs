@@ -428,6 +428,73 @@ fn who_knows_no_name_or_has_no_consent_is_told_of_no_mailbox() {
     assert_eq!(named, [("g2".to_owned(), 2), ("g2".to_owned(), 2)]);
 }
 
+/// Where the sender is named, a mistyped kind takes nothing back either, and says so; what may be taken back may be so again.
+#[test]
+fn a_kind_that_is_none_is_not_taken_back() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let one = mailbox(&gateway, 0);
+    let say = |word| enrolment::say(&gateway, &one, FUND, word);
+    let back = |kind: &str| say(Word::WithdrawConsent(Some(kind.to_owned())));
+    assert!(say(Word::GiveConsent(Some("parking-permit".to_owned()))).unwrap().consent);
+    let (length, held) = (city.store.stream_length(STREAM).unwrap(), all(&*city.store, "consent to kind"));
+    for kind in ["parking-permitt", "Parking-Permit", "", "utility bill"] {
+        assert!(matches!(back(kind), Err(EnrolmentError::NoKind { bureau }) if bureau == FUND), "{kind}");
+    }
+    assert!(city.store.stream_length(STREAM).unwrap() == length && all(&*city.store, "consent to kind") == held);
+    // What the sender sends without consent, and what another may send with it, is a kind; there is nothing to take back.
+    for kind in ["housing-fund", "block-news", "utility-bill"] {
+        assert!(back(kind).unwrap().consent, "{kind}");
+    }
+    assert!(!back("parking-permit").unwrap().consent && !back("parking-permit").unwrap().consent);
+    // What no policy knows any more was consented to all the same.
+    say(Word::GiveConsent(Some("parking-permit".to_owned()))).unwrap();
+    for bureau in [FUND, INSURANCE] {
+        city.register_kinds(&gateway, bureau, &["housing-fund"]).unwrap();
+    }
+    std::fs::remove_file(city.path("policies/senders/parking.toml")).unwrap();
+    let later = city.gateway(Arc::clone(&city.store));
+    let back = || enrolment::say(&later, &one, FUND, Word::WithdrawConsent(Some("parking-permit".to_owned())));
+    back().unwrap();
+    assert!(all(&*city.store, "consent to kind").is_empty() && matches!(back(), Err(EnrolmentError::NoKind { .. })));
+}
+
+/// What blocks before would take of a share counts in a dry run, and what they would not take does not.
+#[test]
+fn a_dry_run_over_several_blocks_tells_what_the_push_will_do() {
+    const ROWS: usize = 1_600;
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    for person in [0, 2] {
+        enrolment::say(&gateway, &mailbox(&gateway, person), FUND, Word::GiveConsent(None)).unwrap();
+    }
+    assert!(outcomes(&city, &permits(&city, FUND, "b0", &[("z", PEOPLE[2], 100, "1")], None))[0].is_delivered());
+    // Blocks are of 500 rows; most are of somebody who did not consent.
+    let ids: Vec<String> = (0..ROWS).map(|row| format!("f{row}")).collect();
+    let mut rows: Vec<_> = ids.iter().map(|id| (id.as_str(), PEOPLE[1], 100, "1")).collect();
+    for (row, id, person, fee) in [
+        // One in the first block; its repetition takes nothing, so one goes out in the second and no other.
+        (10, "a", 0, 100), (600, "a", 0, 100), (610, "b", 0, 100), (620, "c", 0, 100), (621, "c", 0, 100), (630, "a", 0, 101),
+        // Used up: neither of two under one key came before the other.
+        (1_100, "d", 0, 100), (1_101, "d", 0, 101), (1_110, "b", 0, 100), (1_599, "e", 0, 100),
+        // One was used before; one is over in each of three blocks.
+        (20, "p", 2, 100), (520, "q", 2, 100), (1_020, "r", 2, 100), (1_030, "z", 2, 100), (1_520, "s", 2, 100),
+    ] {
+        rows[row] = (id, PEOPLE[person], fee, "1");
+    }
+    let order = permits(&city, FUND, "b1", &rows, None);
+    let foretold = city.path("foretold.jsonl");
+    let trial = mailgw::flow::push::dry_run(&gateway, &city.lists, &Order { report: Some(foretold.clone()), ..order.clone() }, &mut |_| true).unwrap();
+    let foretold: Vec<RowOutcome> = std::fs::read_to_string(&foretold).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<RowOutcome> = outcomes(&city, &order).into_iter().map(|outcome| RowOutcome { message: None, ..outcome }).collect();
+    for (foretold, told) in foretold.iter().zip(&told) {
+        assert_eq!(foretold, told);
+    }
+    assert_eq!((foretold.len(), trial.counts.delivered), (ROWS, 3));
+    let delivered: Vec<&str> = told.iter().filter(|outcome| outcome.is_delivered()).filter_map(|outcome| outcome.stmt_id.as_deref()).collect();
+    assert_eq!(delivered, ["a", "p", "b"]);
+}
+
 /// Who agreed to one kind has not agreed to what the sender is let send later; a consent of before kinds were told apart is to those
 /// of then.
 #[test]

@@ -1,8 +1,9 @@
 //! Mailboxes that citizens apply for: everyone alike, nothing told to strangers, never a second mailbox, and whole after a fault at any write.
 
 use mailgw::bureau::registries;
-use mailgw::directory::{Refusal, Scope};
+use mailgw::directory::{Refusal, Scope, Words};
 use mailgw::flow::opening::answer::{self, Acceptance, Refusal as Answer};
+use mailgw::flow::opening::renaming::{Renaming, rename};
 use mailgw::flow::opening::{Application, OpeningError, Sent, Shown, apply, lapse, show, withdraw};
 use mailgw::record::application::State;
 use mailgw::service::TypedPassword;
@@ -244,6 +245,44 @@ fn an_operator_accepts_by_what_holds_still_and_was_looked_at() {
     assert!(matches!(accept(None, None), Err(OpeningError::NotEnough { .. })));
     assert!(matches!(accept(None, Some("present")), Err(OpeningError::NotEnough { .. })));
     assert!(matches!(accept(Some("original"), Some("present")).unwrap().state, State::Opened { .. }));
+}
+
+/// A person with another legal name shows a document that the mailbox knows; the two rules grade what the operator saw.
+#[test]
+fn a_person_is_renamed_by_what_proves_it_as_an_opening() {
+    let city = City::found();
+    let gateway = registered(&city);
+    let (id_type, id_no, name) = PEOPLE[0];
+    let number = gateway.directory.find_person(&Document::parse(id_type, id_no, today(NOW)).unwrap()).unwrap().unwrap().number;
+    let renaming = |document: Option<&str>, person: Option<&str>, evidence: &[&str]| Renaming {
+        mailbox: number.to_string(),
+        holder: Words { id_type: Some(id_type.into()), id_no: Some(id_no.into()), name: Some("陈新名".into()), ..Words::default() },
+        document: document.map(str::to_owned),
+        person: person.map(str::to_owned),
+        evidence: evidence.iter().map(|digest| (*digest).to_owned()).collect(),
+        papers: "counter 12, form 91".into(),
+    };
+    let try_it = |document, person, evidence: &[&str]| rename(&gateway, number, &renaming(document, person, evidence));
+    let (before, picture) = (all(&*city.store, "account"), hex(&digest(b"a picture")));
+    assert!(matches!(try_it(None, None, &[]), Err(OpeningError::NotEnough { document, person }) if document == "none" && person == "none"));
+    assert!(matches!(try_it(Some("original"), None, &[]), Err(OpeningError::NotEnough { .. })));
+    assert!(matches!(try_it(None, Some("present"), &[]), Err(OpeningError::NotEnough { .. })));
+    assert!(matches!(try_it(Some("copy"), Some("video"), &[]), Err(OpeningError::NoCopy)));
+    assert!(matches!(try_it(Some("copy"), Some("video"), &["a picture"]), Err(OpeningError::Evidence)));
+    assert!(matches!(try_it(Some("looked"), Some("video"), &[]), Err(OpeningError::Finding(word)) if word == "looked"));
+    let without = Renaming { papers: " ".into(), ..renaming(Some("original"), Some("present"), &[]) };
+    assert!(matches!(rename(&gateway, number, &without), Err(OpeningError::Papers)));
+    let named = Renaming { holder: Words { aliases: vec!["chen".into()], code: Some("91440101MAT000018G".into()), name: Some("x".into()), ..Words::default() }, ..renaming(Some("original"), Some("present"), &[]) };
+    assert!(matches!(rename(&gateway, number, &named), Err(OpeningError::Applicant(_))));
+    assert!(all(&*city.store, "account") == before && !events(&*city.store).iter().any(|event| matches!(event, Event::HolderRenamed(_))));
+    let account = try_it(Some("copy"), Some("video"), &[&picture]).unwrap();
+    assert_eq!((account.number, account.person().map(|name| name.expose().to_owned())), (number, Some("陈新名".to_owned())));
+    let Some(Event::HolderRenamed(told)) = events(&*city.store).pop() else { panic!("the log does not know of it") };
+    assert_eq!((told.document, told.person, told.document_grade.as_str(), told.person_grade.as_str(), told.evidence), (vec!["operator-copy".to_owned()], vec!["operator-video".to_owned()], "shown", "shown", vec![picture]));
+    assert!(told.papers == hex(&digest("counter 12, form 91".as_bytes())) && told.name.len() == 64);
+    // As an administrator is shown it.
+    let former = gateway.directory.former_names(number).unwrap();
+    assert!(former.len() == 1 && former[0].name != name && former[0].name.starts_with(name.chars().next().unwrap()), "{former:?}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn nothing_is_half_done_at_any_write_boundary() {
         assert_eq!(matches!(again, Err(DirectoryError::Exists { .. })), done);
         assert_eq!((tables.map(|table| count(&*store, table)), events(&*store).len()), ([1; 4], 1));
     }
-    let steps: [(Step, Check); 3] = [
+    let steps: [(Step, Check); 4] = [
         (|directory, number| directory.close(number, NOW).map(drop), |account, _| !account.is_open()),
         (
             |directory, number| directory.set_password(number, &chosen("another password"), NOW).map(drop),
@@ -31,6 +31,10 @@ fn nothing_is_half_done_at_any_write_boundary() {
         (
             |directory, number| directory.add_document(number, &document("03", "E12345678"), NOW).map(drop),
             |account, directory| directory.find_person(&document("03", "E12345678")).unwrap().as_ref() == Some(account),
+        ),
+        (
+            |directory, number| directory.rename(number, &citizen("01", "440106189602290015", "陈新"), &rename::proof(), NOW).map(drop),
+            |account, directory| account.person() == Some(&PersonName::parse("陈新").unwrap()) && directory.former_names(account.number).unwrap().len() == 1,
         ),
     ];
     for (step, is_done) in steps {

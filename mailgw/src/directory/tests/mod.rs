@@ -105,3 +105,4 @@ mod faults;
 mod import;
 mod logins;
 mod operators;
+mod rename;

@@ -90,6 +90,14 @@ pub(super) fn say(
     Ok((write, true))
 }
 
+/// Refuses to take back a consent to what is no kind at all: a mistyped word must not look as if it had done something. What the sender
+/// sends, what asks for consent and what the owner consented to may be taken back, and again.
+pub(super) fn is_kind(gateway: &Gateway, mailbox: &str, bureau: &str, kind: &str) -> Result<(), EnrolmentError> {
+    let sender = bureau::find(&*gateway.store, bureau)?;
+    let known = asks(gateway, kind) || sender.kinds.iter().any(|one| one == kind) || said(gateway, &sender, bureau, mailbox)?.holds.contains_key(kind);
+    if known { Ok(()) } else { Err(EnrolmentError::NoKind { bureau: bureau.to_owned() }) }
+}
+
 fn said(gateway: &Gateway, sender: &Bureau, bureau: &str, mailbox: &str) -> Result<Said, EnrolmentError> {
     let key = Consent::before_kinds(bureau, mailbox);
     let (before, expected) = match gateway.store.get(&key)? {

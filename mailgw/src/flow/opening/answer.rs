@@ -60,10 +60,10 @@ fn waiting(gateway: &Gateway, id: &str) -> Result<Waiting, OpeningError> {
     Ok(Waiting { place, stored, record, person })
 }
 
-fn papers(text: &str) -> Result<Option<String>, OpeningError> {
+pub(super) fn papers(text: &str) -> Result<String, OpeningError> {
     let text = text.trim();
     let good = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if good { Ok(Some(crate::hex(&body::digest(text.as_bytes())))) } else { Err(OpeningError::Papers) }
+    if good { Ok(crate::hex(&body::digest(text.as_bytes()))) } else { Err(OpeningError::Papers) }
 }
 
 /// 1 it waits, and what the operator read is what was applied with · 2 the files are those of the application, and of a copy there is one ·
@@ -83,7 +83,7 @@ pub fn accept(gateway: &Gateway, lists: &RevocationLists, acceptance: &Acceptanc
         return Err(OpeningError::OtherEvidence);
     }
     // 3
-    let found = found(acceptance)?;
+    let found = found(acceptance.document.as_deref(), acceptance.person.as_deref())?;
     let came = proof::still_good(gateway, lists, &record, &person, now)?;
     let graded = policy.grade(&came.and(&found));
     if !policy.may_accept(graded) {
@@ -91,18 +91,18 @@ pub fn accept(gateway: &Gateway, lists: &RevocationLists, acceptance: &Acceptanc
     }
     // 4
     let words = found.document.iter().map(|proof| proof.name()).chain(found.person.iter().map(|proof| proof.name()));
-    let answer = Answer { found: words.map(str::to_owned).collect(), papers: papers(&acceptance.papers)? };
+    let answer = Answer { found: words.map(str::to_owned).collect(), papers: Some(papers(&acceptance.papers)?) };
     let ending = Ending { place: &place, before: Some(&stored), record: &record, applied: None, answer, now };
     Ok(to_operator(&place.id, open(gateway, &ending, &Applicant::Citizen { document, name })?))
 }
 
-fn found(acceptance: &Acceptance) -> Result<Proofs, OpeningError> {
-    let document = acceptance.document.as_deref().map(|word| match word {
+pub(super) fn found(document: Option<&str>, person: Option<&str>) -> Result<Proofs, OpeningError> {
+    let document = document.map(|word| match word {
         "original" => Ok(DocumentProof::OperatorOriginal),
         "copy" => Ok(DocumentProof::OperatorCopy),
         other => Err(OpeningError::Finding(other.chars().take(40).collect())),
     });
-    let person = acceptance.person.as_deref().map(|word| match word {
+    let person = person.map(|word| match word {
         "present" => Ok(PersonProof::OperatorPresent),
         "video" => Ok(PersonProof::OperatorVideo),
         other => Err(OpeningError::Finding(other.chars().take(40).collect())),
@@ -115,7 +115,7 @@ pub fn refuse(gateway: &Gateway, refusal: &Refusal) -> Result<ShownToOperator, O
     if !REASONS.contains(&refusal.reason.as_str()) {
         return Err(OpeningError::Reason(refusal.reason.chars().take(40).collect()));
     }
-    let answer = Answer { found: Vec::new(), papers: papers(&refusal.papers)? };
+    let answer = Answer { found: Vec::new(), papers: Some(papers(&refusal.papers)?) };
     let ending = Ending { place: &place, before: Some(&stored), record: &record, applied: None, answer, now: gateway.clock.now() };
     Ok(to_operator(&place.id, end(gateway, &ending, State::Refused { reason: refusal.reason.clone() })?))
 }

@@ -8,12 +8,14 @@
 //! 6 record     the application with its leaf of the log; a mailbox that is opened, in the same commit
 //!
 //! Whether somebody has a mailbox is looked up when who applies has proved to be that person, and told to nobody else: then it leads to
-//! that mailbox and its recovery. An operator's answer (`answer`) ends what waits.
+//! that mailbox and its recovery. An operator's answer (`answer`) ends what waits. Who has a mailbox and another name
+//! now is renamed (`renaming`).
 
 pub mod answer;
 mod application;
 mod problem;
 mod proof;
+pub mod renaming;
 mod shown;
 
 use policies::mailbox::{Decision, Graded, MailboxNumber, Proofs};

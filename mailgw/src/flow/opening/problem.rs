@@ -8,7 +8,7 @@ use store::{CommitError, StoreError};
 
 use crate::bureau::BureauError;
 use crate::bureau::trust::TrustError;
-use crate::directory::DirectoryError;
+use crate::directory::{ApplicantError, DirectoryError};
 use crate::mailbox::MailError;
 use crate::record::RecordError;
 
@@ -42,12 +42,16 @@ pub enum OpeningError {
     Finding(String),
     #[error("a copy goes with at least one file, and each file is one that the application names; ask for the very file")]
     OtherEvidence,
+    #[error("a copy goes with at least one file; name it with --evidence")]
+    NoCopy,
     #[error("where the papers are is 1 to 200 characters on one line; write it as the archive does")]
     Papers,
     #[error("{0:?} is no reason; write papers-unreadable, papers-ended, not-the-person, name-differs or incomplete")]
     Reason(String),
     #[error("somebody else answered it at this moment; look at it again")]
     Changed,
+    #[error(transparent)]
+    Applicant(#[from] ApplicantError),
     #[error(transparent)]
     Bureau(#[from] BureauError),
     #[error(transparent)]
@@ -77,6 +81,7 @@ impl From<OpeningError> for Problem {
             OpeningError::Trust(error) => return error.into(),
             OpeningError::Revocation(error) => return error.into(),
             OpeningError::Directory(error) => return error.into(),
+            OpeningError::Applicant(error) => return error.into(),
             OpeningError::Key => (Exit::Usage, "key"),
             OpeningError::Document(_) | OpeningError::Name(_) => (Exit::Refused, "applicant"),
             OpeningError::Evidence => (Exit::Usage, "evidence"),
@@ -90,6 +95,7 @@ impl From<OpeningError> for Problem {
             OpeningError::NotEnough { .. } => (Exit::Refused, "not-enough"),
             OpeningError::Finding(_) => (Exit::Usage, "finding"),
             OpeningError::OtherEvidence => (Exit::Refused, "other-evidence"),
+            OpeningError::NoCopy => (Exit::Usage, "evidence"),
             OpeningError::Papers => (Exit::Usage, "papers"),
             OpeningError::Reason(_) => (Exit::Usage, "reason"),
             OpeningError::Changed => (Exit::Conflict, "changed"),

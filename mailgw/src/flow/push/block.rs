@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use policies::statement::Purpose;
 use runtime::exit::Problem;
 
 use super::PushError;
@@ -13,6 +12,7 @@ use super::file::RawRow;
 use super::halves::halves;
 use super::judge::Judge;
 use super::proof::Columns;
+use super::seen::Seen;
 use crate::flow::encryption::Envelopes;
 use crate::mailbox::{MailError, Part, TrustMark};
 use crate::record::body;
@@ -49,17 +49,12 @@ pub(super) enum SoFar {
 }
 
 impl Work<'_> {
-    /// Word that a statement holds no more reaches a full mailbox, too: it goes into what is kept for notices.
-    pub(super) fn withdraws(&self) -> bool {
-        matches!(self.judge.manifest.manifest().purpose(), Purpose::Withdraw(_))
-    }
-
     /// What becomes of the rows of a block as things stand; `None` when it is done already.
     pub fn decide(&self, number: u64, columns: &Columns, rows: &[RawRow]) -> Result<Option<Decided<Letter>>, PushError> {
         if self.judge.gateway.store.get(&rows_key(self.judge.bureau, self.judge.batch(), number))?.is_some() {
             return Ok(None);
         }
-        self.judge.decide_all(columns, rows).map(Some)
+        self.judge.decide_all(columns, rows, &Seen::default()).map(Some)
     }
 
     /// What was decided, sealed and in the form in which it will stand in the store.

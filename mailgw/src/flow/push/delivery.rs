@@ -108,7 +108,7 @@ impl Work<'_> {
             if let Some(mending) = &self.judge.mending {
                 batch = mending.put(batch, self.judge.bureau, self.judge.batch(), &outcomes)?;
             }
-            match self.judge.gateway.messages.assembled(&deliveries, batch, now, self.withdraws()) {
+            match self.judge.gateway.messages.assembled(&deliveries, batch, now, self.judge.withdraws()) {
                 Ok(deliveries) => return Ok(Ready { deliveries, outcomes }),
                 // An owner deleted the folder that a rule names at this very moment.
                 Err(MailError::NoFolder) if !without_folder => without_folder = true,
@@ -123,7 +123,7 @@ impl Work<'_> {
     fn full(&self, prepared: &mut Prepared, at: usize) -> Result<(), PushError> {
         let messages = &self.judge.gateway.messages;
         let mailboxes: Vec<String> = prepared.letters.iter().map(|sealed| sealed.letter.account.mailbox()).collect();
-        let over = if self.withdraws() {
+        let over = if self.judge.withdraws() {
             mailboxes.iter().map(|mailbox| Ok(!messages.has_room_for_notices(mailbox)?)).collect::<Result<Vec<_>, MailError>>()?
         } else {
             messages.overfilling(mailboxes.iter().map(String::as_str).zip(prepared.letters.iter().map(|sealed| sealed.body.size())))?

@@ -1,5 +1,7 @@
 //! What is judged of a row, and in which order: pure of everything but what the store holds.
 
+use std::collections::HashMap;
+
 use policies::mailbox::{Address, LocalPart};
 use policies::statement::{Header, Parameters, Purpose, Row, StatementId, Verdict, judge_owner};
 use time::OffsetDateTime;
@@ -10,7 +12,7 @@ use super::evidence::Told;
 use super::file::RawRow;
 use super::halves::halves;
 use super::mending::{self, Mending};
-use super::outcome::{account_of_another, gave_way, month_delivered, seen_before};
+use super::outcome::{account_of_another, month_delivered, seen_before};
 use super::proof::Columns;
 use super::PushError;
 use super::seen::Seen;
@@ -50,12 +52,13 @@ impl Judge<'_> {
         self.manifest.manifest().batch_id().as_str()
     }
 
-    pub(super) fn decide_all(&self, columns: &Columns, rows: &[RawRow]) -> Result<Decided<Letter>, PushError> {
+    /// `before`: of a dry run, what blocks before would have left in the store; else nothing.
+    pub(super) fn decide_all(&self, columns: &Columns, rows: &[RawRow], before: &Seen) -> Result<Decided<Letter>, PushError> {
         let today = directory::today(self.begun);
         let mut decisions = halves(rows, |row| match (columns, self.manifest.manifest().purpose()) {
             (Columns::Statements, Purpose::Withdraw(reason)) => self.withdraw(row, reason),
             (Columns::Statements, _) => Err(PushError::Stopped),
-            (Columns::Letters(kind, header), _) => self.letter(kind, header, row, today),
+            (Columns::Letters(kind, header), _) => self.letter(kind, header, row, today, before),
             (Columns::Rows(header), _) => self.decide(header, row, today),
         })?;
         self.once_each(&mut decisions);
@@ -230,28 +233,42 @@ impl Judge<'_> {
         Ok(Decision::Send(Box::new(Letter { row: raw.number, stmt_id, row_digest, account, entity, not_judged, follows, leaves, holders, account_of, month_of, gave_way: Vec::new(), issues: Some(issues), corrects: corrected, counts: None })))
     }
 
-    /// What would become of the rows, with nothing sealed, delivered or remembered. `seen` is of the blocks before.
+    /// What would become of the rows, with nothing sealed, delivered or remembered. `seen` is of the blocks before: what they would take of
+    /// a recipient's share and room is taken here, too.
     pub fn foretell(&self, columns: &Columns, rows: &[RawRow], seen: &mut Seen) -> Result<Vec<RowOutcome>, PushError> {
-        let Decided { letters, told } = self.decide_all(columns, rows)?;
-        let mut outcomes: Vec<RowOutcome> = told.into_iter().map(|told| told.outcome).collect();
-        for letter in letters {
-            let (row, stmt_id) = (letter.row, Some(letter.stmt_id.clone()));
-            let outcome = match seen.taken(&letter) {
-                Some((outcome, _)) => outcome,
-                // The seal that is not made is small beside what it covers.
-                None if !self.gateway.messages.has_room(&letter.account.mailbox(), letter.entity.bytes().len() as u64)? => {
-                    let of_it = |outcome: &&mut RowOutcome| letter.gave_way.contains(&outcome.row) && outcome.state == State::Quarantined;
-                    outcomes.iter_mut().filter(of_it).for_each(|outcome| *outcome = gave_way(outcome));
-                    RowOutcome { row, stmt_id, state: State::Undeliverable, reason: Some("mailbox-full".to_owned()), detail: None, not_judged: Vec::new(), message: None, mended_by: None }
-                }
-                None => {
-                    seen.take(&letter);
-                    RowOutcome { row, stmt_id, state: State::Delivered, reason: None, detail: None, not_judged: letter.not_judged, message: None, mended_by: None }
-                }
-            };
-            outcomes.push(outcome);
+        let mut decided = self.decide_all(columns, rows, seen)?;
+        let (mut before, mut full): (HashMap<u64, RowOutcome>, Vec<u64>) = (HashMap::new(), Vec::new());
+        for letter in &decided.letters {
+            if let Some((outcome, _)) = seen.taken(letter) {
+                before.insert(letter.row, outcome);
+            } else if self.would_fit(letter, seen)? {
+                seen.deliver(letter);
+            } else {
+                full.push(letter.row);
+            }
         }
+        for row in full {
+            decided.withdraw(row, &State::Undeliverable, "mailbox-full", None);
+        }
+        let mut outcomes: Vec<RowOutcome> = decided.told.into_iter().map(|told| told.outcome).collect();
+        outcomes.extend(decided.letters.into_iter().map(|Letter { row, stmt_id, not_judged, .. }| {
+            before.remove(&row).unwrap_or_else(|| RowOutcome { row, stmt_id: Some(stmt_id), state: State::Delivered, reason: None, detail: None, not_judged, message: None, mended_by: None })
+        }));
         outcomes.sort_by_key(|outcome| outcome.row);
         Ok(outcomes)
+    }
+
+    /// The seal that is not made is small beside what it covers. Word that a statement holds no more has the room that is kept for notices.
+    fn would_fit(&self, letter: &Letter, seen: &Seen) -> Result<bool, PushError> {
+        let (messages, mailbox) = (&self.gateway.messages, letter.account.mailbox());
+        if self.withdraws() {
+            return Ok(messages.has_room_for_notices(&mailbox)?);
+        }
+        Ok(messages.has_room_beside(&mailbox, seen.held(&mailbox), letter.entity.bytes().len() as u64)?)
+    }
+
+    /// Word that a statement holds no more reaches a full mailbox, too: it goes into what is kept for notices.
+    pub fn withdraws(&self) -> bool {
+        matches!(self.manifest.manifest().purpose(), Purpose::Withdraw(_))
     }
 }

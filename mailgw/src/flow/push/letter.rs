@@ -15,6 +15,7 @@ use super::correction::{Corrected, Stays};
 use super::evidence::Told;
 use super::file::RawRow;
 use super::mending;
+use super::seen::Seen;
 use super::PushError;
 use crate::flow::{consent, enrolment};
 use crate::record::RecordError;
@@ -74,7 +75,8 @@ impl Judge<'_> {
     /// mailbox is open · 7 the owner consented to this kind where it asks for it: who does not know the name, or has no consent, is told of no
     /// mailbox · 8 what it corrects was sent to the same mailbox and holds
     /// still · 9 the recipient's share of the month is not used up, of which the first corrections of a letter take nothing · 10 rendered.
-    pub fn letter(&self, kind: &LetterKind, header: &LetterHeader, raw: &RawRow, today: Date) -> Result<Decision, PushError> {
+    /// Of a dry run `before` stands beside the store at 4, 8 and 9.
+    pub fn letter(&self, kind: &LetterKind, header: &LetterHeader, raw: &RawRow, today: Date, before: &Seen) -> Result<Decision, PushError> {
         let about = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>, mailbox| {
             let (stmt_id, reason) = (stmt_id.map(str::to_owned), Some(reason.to_owned()));
             let outcome = RowOutcome { row: raw.number, stmt_id, state, reason, detail, not_judged: Vec::new(), message: None, mended_by: None };
@@ -109,9 +111,12 @@ impl Judge<'_> {
         }
         // 4
         if let Some(found) = self.gateway.store.get(&item_key(self.bureau, &stmt_id))? {
-            let before = Item::decode(&found)?;
-            let outcome = seen_before(raw.number, &stmt_id, &before, &row_digest);
-            return Ok(Decision::Told(Box::new(Told { outcome, mailbox: Some(before.mailbox), corrects: None })));
+            let item = Item::decode(&found)?;
+            let outcome = seen_before(raw.number, &stmt_id, &item, &row_digest);
+            return Ok(Decision::Told(Box::new(Told { outcome, mailbox: Some(item.mailbox), corrects: None })));
+        }
+        if let Some(outcome) = before.delivered_before(raw.number, &stmt_id, &row_digest) {
+            return Ok(Decision::Told(Box::new(Told { outcome, mailbox: None, corrects: None })));
         }
         // 5
         let (account, named) = self.recipient(&letter.recipient)?;
@@ -139,13 +144,16 @@ impl Judge<'_> {
         // 8
         let corrected = match letter.supersedes.clone().map(|statement| self.corrected(statement)).transpose()? {
             Some(Err(Stays { state, reason, mailbox })) => return about(Some(&stmt_id), state, reason, None, mailbox),
+            Some(Ok(corrected)) if before.has_ended(corrected.statement.as_str()) => {
+                return about(Some(&stmt_id), State::Quarantined, "superseded-before", None, Some(corrected.item.mailbox));
+            }
             Some(Ok(corrected)) if corrected.item.mailbox != mailbox => return about(Some(&stmt_id), State::Quarantined, "other-recipient", None, Some(mailbox)),
             Some(Ok(corrected)) => Some(corrected),
             None => None,
         };
         // 9
         let is_free = corrected.as_ref().is_some_and(|corrected| corrected.item.corrections < CORRECTIONS);
-        let share = if is_free { None } else { Some(self.share(kind, &mailbox)?) };
+        let share = if is_free { None } else { Some(self.share(kind, &mailbox, before)?) };
         if share.as_ref().is_some_and(|share| share.used >= share.limit) {
             return about(Some(&stmt_id), State::Undeliverable, "quota-reached", corrected.as_ref().map(no_room), Some(mailbox));
         }
@@ -163,10 +171,10 @@ impl Judge<'_> {
     }
 
     /// By the month in which the batch was taken in, in the time of the city.
-    fn share(&self, kind: &LetterKind, mailbox: &str) -> Result<Share, PushError> {
+    fn share(&self, kind: &LetterKind, mailbox: &str, seen: &Seen) -> Result<Share, PushError> {
         let place = quota_key(self.bureau, kind.name(), mailbox, &month(self.begun));
         let before = self.gateway.store.get(&place)?;
-        let used = before.as_deref().map(decode_quota).transpose()?.unwrap_or(0);
+        let used = before.as_deref().map(decode_quota).transpose()?.unwrap_or(0).saturating_add(seen.of_share(&place));
         Ok(Share { place, before, used, limit: kind.per_month() })
     }
 }

@@ -1,4 +1,5 @@
-//! The letters of a push so far: no statement goes out twice, no account to two people, no month of an account under two numbers.
+//! The letters of a push so far: no statement goes out twice, no account to two people, no month of an account under two numbers. In a dry
+//! run, where no block before is delivered, it stands for what the store would hold of them.
 
 use std::collections::HashMap;
 
@@ -19,6 +20,9 @@ pub(super) struct Seen {
     accounts: HashMap<Key, (String, u64)>,
     /// Accounts of which a statement of the month goes to a mailbox.
     months: HashMap<Key, u64>,
+    /// In a dry run: how many letters took of a recipient's share of the month, and what mailboxes would hold more, messages and bytes.
+    shares: HashMap<Key, u32>,
+    held: HashMap<String, (u64, u64)>,
 }
 
 impl Seen {
@@ -37,6 +41,37 @@ impl Seen {
         }
         let row = letter.month_of.as_ref().and_then(|month| self.months.get(month));
         row.map(|row| (month_delivered(letter.row, &letter.stmt_id), *row))
+    }
+
+    /// What is told of a row under a statement's key that a block before would deliver.
+    pub fn delivered_before(&self, row: u64, stmt_id: &str, row_digest: &str) -> Option<RowOutcome> {
+        self.statements.get(stmt_id).map(|(first, _)| repeated(row, stmt_id, first == row_digest))
+    }
+
+    /// Whether a block before would end this statement.
+    pub fn has_ended(&self, statement: &str) -> bool {
+        self.ended.contains_key(statement)
+    }
+
+    /// How many letters of the blocks before would take of this share.
+    pub fn of_share(&self, place: &Key) -> u32 {
+        self.shares.get(place).copied().unwrap_or(0)
+    }
+
+    /// Messages and bytes that the blocks before, and what came before in this one, would bring to a mailbox.
+    pub fn held(&self, mailbox: &str) -> (u64, u64) {
+        self.held.get(mailbox).copied().unwrap_or_default()
+    }
+
+    /// In a dry run: the letter would be delivered, and takes of its recipient's share and room as well.
+    pub fn deliver(&mut self, letter: &Letter) {
+        self.take(letter);
+        if let Some(counts) = &letter.counts {
+            *self.shares.entry(counts.place().clone()).or_default() += 1;
+        }
+        let (messages, bytes) = self.held.entry(letter.account.mailbox()).or_default();
+        *messages += 1;
+        *bytes = bytes.saturating_add(letter.entity.bytes().len() as u64);
     }
 
     /// The letter goes out.

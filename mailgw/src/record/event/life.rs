@@ -95,3 +95,19 @@ pub struct RecoveryEnded {
     pub mailbox: String,
     pub why: String,
 }
+
+/// The holder of a mailbox is called otherwise from now on. `name` is a keyed digest of mailbox and name, which this gateway alone can make;
+/// the proofs by their names, what both rules of opening gave, digests of the files that were looked at and of where the papers are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renamed {
+    pub mailbox: String,
+    pub name: String,
+    pub document: Vec<String>,
+    pub person: Vec<String>,
+    pub document_grade: String,
+    pub person_grade: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    pub papers: String,
+}
