@@ -213,7 +213,7 @@ fn imports(office: &Office) {
 
 /// A company that its registry renamed keeps its mailbox, and its name of before is shown; what proves too little changes nothing.
 fn renamed(office: &Office) {
-    const CODE: &str = "91440101MAT000018G";
+    const CODE: &str = "91440101MAT7700126";
     let opened = office.mailgw(&["--json", "mailbox", "open", "--code", CODE, "--name", "广州示范有限公司"]).json();
     let address = opened["address"].as_str().unwrap();
     let show = || office.mailgw(&["--json", "mailbox", "show", address]).json();
