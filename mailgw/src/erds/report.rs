@@ -26,7 +26,7 @@ pub const REASONS: [(&str, &str); 20] = [
     ("other-content", "another row was delivered under this stmt_id"),
     ("changed-since-sealed", "what would be sent is another content than was sealed before a break; send the row under another batch_id"),
     ("not-kept-back", "the row that this one mends was not kept back, or was mended already"),
-    ("unknown-statement", "the statement that is superseded or withdrawn was never delivered"),
+    ("unknown-statement", "the statement that is superseded or withdrawn was delivered in no batch before"),
     ("other-recipient", "the statement that is superseded went to another person"),
     ("superseded-before", "the statement was superseded already"),
     ("withdrawn-before", "the statement was withdrawn already"),

@@ -305,3 +305,53 @@ fn corrections_are_whole_after_a_fault_at_any_write() {
         }
     }
 }
+
+/// The rows of a file stand in no order: none of them ends what another delivers, how far apart they may stand, and what was sent before
+/// is told before anything else. A dry run tells the same of each row.
+#[test]
+fn what_a_file_says_of_its_own_statements_is_the_same_wherever_it_stands() {
+    const ROWS: usize = 1_600;
+    let city = City::found();
+    first(&city, "o", ROWS as u64);
+    let ids: Vec<(String, String)> = (0..ROWS).map(|row| (format!("n{row}"), format!("o-{row}"))).collect();
+    let mut rows: Vec<(&str, &str, usize)> = ids.iter().enumerate().map(|(row, (new, old))| (new.as_str(), old.as_str(), row % PEOPLE.len())).collect();
+    let strange = [
+        // Of a statement of the same file: in its block, in the next, in one long after.
+        (21, "n21", "n20", ("quarantined", "unknown-statement")),
+        (510, "n510", "n490", ("quarantined", "unknown-statement")),
+        (1_510, "n1510", "n10", ("quarantined", "unknown-statement")),
+        // Superseded in a block before.
+        (700, "n700", "o-12", ("quarantined", "superseded-before")),
+        // Under a key that is another row's, twice in one block, and again with nothing that would hold.
+        (801, "n30", "o-800", ("quarantined", "other-content")),
+        (802, "n30", "o-800", ("quarantined", "other-content")),
+        (1_200, "n31", "nothing", ("quarantined", "other-content")),
+        // The same row again.
+        (991, "n40", "o-40", ("duplicate", "delivered-before")),
+    ];
+    for (row, new, old, _) in strange {
+        rows[row] = (new, old, row % PEOPLE.len());
+    }
+    let agree = |order: &Order| {
+        let gateway = city.gateway(Arc::clone(&city.store));
+        let foretold = city.path("foretold.jsonl");
+        let _ = std::fs::remove_file(&foretold);
+        mailgw::flow::push::dry_run(&gateway, &city.lists, &Order { report: Some(foretold.clone()), ..order.clone() }, &mut |_| true).unwrap();
+        let foretold: Vec<RowOutcome> = std::fs::read_to_string(&foretold).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told = outcomes(&city, order);
+        for (foretold, told) in foretold.iter().zip(&told) {
+            assert_eq!(said(foretold), said(told), "{:?}", told.stmt_id);
+        }
+        assert_eq!(foretold.len(), told.len());
+        told
+    };
+    let told = agree(&superseding(&city, "n", &rows));
+    for (row, _, _, (state, reason)) in strange {
+        assert_eq!(said(&told[row]), (row as u64 + 1, state, Some(reason)));
+    }
+    // A withdrawal that is said twice.
+    let mut ended: Vec<&str> = (0..600).map(|row| ids[row].0.as_str()).filter(|id| !["n21", "n510"].contains(id)).collect();
+    ended.push("n0");
+    let told = agree(&withdrawing(&city, "w", &ended));
+    assert_eq!(told.last().map(said), Some((ended.len() as u64, "duplicate", Some("withdrawn-before"))));
+}

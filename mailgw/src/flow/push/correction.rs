@@ -12,6 +12,7 @@ use super::judge::Judge;
 use super::outcome::repeated;
 use super::evidence::Told;
 use super::file::RawRow;
+use super::seen::Seen;
 use super::{PushError, sha256};
 use crate::erds::{self, hash};
 use crate::mailbox::Mark;
@@ -49,7 +50,7 @@ pub(super) struct Stays {
 }
 
 impl Judge<'_> {
-    /// 1 this bureau delivered it · 2 it is of the manifest's kind and month · 3 it holds still.
+    /// 1 this bureau delivered it, in a batch before: the rows of one file stand in no order · 2 it is of the manifest's kind and month · 3 it holds still.
     pub fn corrected(&self, statement: StatementId) -> Result<Result<Corrected, Stays>, PushError> {
         let place = item_key(self.bureau, statement.as_str());
         // 1
@@ -57,6 +58,9 @@ impl Judge<'_> {
             return Ok(Err(Stays { state: State::Quarantined, reason: "unknown-statement", mailbox: None }));
         };
         let item = Item::decode(&before)?;
+        if item.batch == self.batch() {
+            return Ok(Err(Stays { state: State::Quarantined, reason: "unknown-statement", mailbox: None }));
+        }
         let stays = |state, reason| Ok(Err(Stays { state, reason, mailbox: Some(item.mailbox.clone()) }));
         // 2
         let manifest = self.manifest.manifest();
@@ -74,8 +78,8 @@ impl Judge<'_> {
     }
 
     /// A row of a withdrawal: 1 it names a statement · 2 which holds still · 3 its mailbox is open · 4 the month that it left
-    /// behind is forgotten, so that the next one is not judged by it · 5 rendered.
-    pub fn withdraw(&self, raw: &RawRow, reason: &Reason) -> Result<Decision, PushError> {
+    /// behind is forgotten, so that the next one is not judged by it · 5 rendered. Of a dry run `before` stands beside the store at 2.
+    pub fn withdraw(&self, raw: &RawRow, reason: &Reason, before: &Seen) -> Result<Decision, PushError> {
         let told = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>, mailbox| {
             let (stmt_id, reason) = (stmt_id.map(str::to_owned), Some(reason.to_owned()));
             let outcome = RowOutcome { row: raw.number, stmt_id, state, reason, detail, not_judged: Vec::new(), message: None, mended_by: None };
@@ -92,6 +96,9 @@ impl Judge<'_> {
             Ok(corrected) => corrected,
             Err(Stays { state, reason, mailbox }) => return told(Some(&stmt_id), state, reason, None, mailbox),
         };
+        if before.has_ended(&stmt_id) {
+            return told(Some(&stmt_id), State::Duplicate, "withdrawn-before", None, Some(corrected.item.mailbox));
+        }
         // 3
         let mailbox = &corrected.item.mailbox;
         let number = MailboxNumber::parse(mailbox).map_err(|_| RecordError::Damaged { kind: "push item", reason: "its mailbox is none" })?;

@@ -85,9 +85,11 @@ impl Decided<Letter> {
         self.letters.iter().map(|letter| letter.account.mailbox()).chain(told).collect()
     }
 
-    /// The statements that it delivers, supersedes or withdraws.
+    /// The statements that it delivers, supersedes or withdraws, or may when it is decided anew: what was told of a row gives way to that its
+    /// statement was delivered before.
     pub fn statements(&self) -> HashSet<String> {
-        self.letters.iter().flat_map(|letter| std::iter::once(letter.stmt_id.as_str()).chain(letter.ends())).map(str::to_owned).collect()
+        let told = self.told.iter().filter_map(|told| told.outcome.stmt_id.as_deref());
+        self.letters.iter().flat_map(|letter| std::iter::once(letter.stmt_id.as_str()).chain(letter.ends())).chain(told).map(str::to_owned).collect()
     }
 
     /// What a recipient's share of the month has no room for is told so, and what gave way to it.

@@ -56,10 +56,10 @@ impl Judge<'_> {
     pub(super) fn decide_all(&self, columns: &Columns, rows: &[RawRow], before: &Seen) -> Result<Decided<Letter>, PushError> {
         let today = directory::today(self.begun);
         let mut decisions = halves(rows, |row| match (columns, self.manifest.manifest().purpose()) {
-            (Columns::Statements, Purpose::Withdraw(reason)) => self.withdraw(row, reason),
+            (Columns::Statements, Purpose::Withdraw(reason)) => self.withdraw(row, reason, before),
             (Columns::Statements, _) => Err(PushError::Stopped),
             (Columns::Letters(kind, header), _) => self.letter(kind, header, row, today, before),
-            (Columns::Rows(header), _) => self.decide(header, row, today),
+            (Columns::Rows(header), _) => self.decide(header, row, today, before),
         })?;
         self.once_each(&mut decisions);
         let mut decided = Decided { letters: Vec::new(), told: Vec::new() };
@@ -106,8 +106,9 @@ impl Judge<'_> {
     /// rules · 4 it was not delivered before · 5 the person has a mailbox · 6 the name is the owner's, and the mailbox is open: a bureau that does
     /// not know a person's name is told of no mailbox · 7 what it
     /// corrects was sent to the same mailbox and holds still · 8 its account's statements go to nobody else, and none of
-    /// this month holds · 9 its figures follow from the month that was delivered last for this sender and account · 10 rendered.
-    fn decide(&self, header: &Header, raw: &RawRow, today: time::Date) -> Result<Decision, PushError> {
+    /// this month holds · 9 its figures follow from the month that was delivered last for this sender and account · 10 rendered. Of a dry run
+    /// `before` stands beside the store at 4 and 7.
+    fn decide(&self, header: &Header, raw: &RawRow, today: time::Date, before: &Seen) -> Result<Decision, PushError> {
         let about = |stmt_id: Option<&str>, state, reason: &str, detail: Option<String>, mailbox| {
             let (stmt_id, reason) = (stmt_id.map(str::to_owned), Some(reason.to_owned()));
             let outcome = RowOutcome { row: raw.number, stmt_id, state, reason, detail, not_judged: Vec::new(), message: None, mended_by: None };
@@ -146,9 +147,12 @@ impl Judge<'_> {
         }
         // 4
         if let Some(found) = self.gateway.store.get(&item_key(self.bureau, &stmt_id))? {
-            let before = Item::decode(&found)?;
-            let outcome = seen_before(raw.number, &stmt_id, &before, &row_digest);
-            return Ok(Decision::Told(Box::new(Told { outcome, mailbox: Some(before.mailbox), corrects: None })));
+            let item = Item::decode(&found)?;
+            let outcome = seen_before(raw.number, &stmt_id, &item, &row_digest);
+            return Ok(Decision::Told(Box::new(Told { outcome, mailbox: Some(item.mailbox), corrects: None })));
+        }
+        if let Some(outcome) = before.delivered_before(raw.number, &stmt_id, &row_digest) {
+            return Ok(Decision::Told(Box::new(Told { outcome, mailbox: None, corrects: None })));
         }
         // 5
         let (account, named) = self.recipient(&row.head().recipient)?;
@@ -166,6 +170,9 @@ impl Judge<'_> {
         // 7
         let corrected = match corrects.map(|statement| self.corrected(statement)).transpose()? {
             Some(Err(Stays { state, reason, mailbox })) => return about(Some(&stmt_id), state, reason, None, mailbox),
+            Some(Ok(corrected)) if before.has_ended(corrected.statement.as_str()) => {
+                return about(Some(&stmt_id), State::Quarantined, "superseded-before", None, Some(corrected.item.mailbox));
+            }
             Some(Ok(corrected)) if corrected.item.mailbox != account.mailbox() => {
                 return about(Some(&stmt_id), State::Quarantined, "other-recipient", None, Some(account.mailbox()));
             }
@@ -264,7 +271,7 @@ impl Judge<'_> {
         if self.withdraws() {
             return Ok(messages.has_room_for_notices(&mailbox)?);
         }
-        Ok(messages.has_room_beside(&mailbox, seen.held(&mailbox), letter.entity.bytes().len() as u64)?)
+        Ok(messages.has_room_beside(&mailbox, seen.held(letter.account.number), letter.entity.bytes().len() as u64)?)
     }
 
     /// Word that a statement holds no more reaches a full mailbox, too: it goes into what is kept for notices.

@@ -3,17 +3,19 @@
 
 use std::collections::HashMap;
 
+use policies::mailbox::MailboxNumber;
 use store::Key;
 
 use super::decided::Letter;
 use super::outcome::{account_of_another, month_delivered, repeated};
+use crate::erds::hash;
 use crate::record::push::RowOutcome;
 
 /// What letters took that go out, each with its row.
 #[derive(Default)]
 pub(super) struct Seen {
     /// With the digests of their rows.
-    statements: HashMap<String, (String, u64)>,
+    statements: HashMap<String, (Option<[u8; 32]>, u64)>,
     /// Superseded or withdrawn.
     ended: HashMap<String, u64>,
     /// With the mailboxes that their statements go to.
@@ -22,14 +24,14 @@ pub(super) struct Seen {
     months: HashMap<Key, u64>,
     /// In a dry run: how many letters took of a recipient's share of the month, and what mailboxes would hold more, messages and bytes.
     shares: HashMap<Key, u32>,
-    held: HashMap<String, (u64, u64)>,
+    held: HashMap<MailboxNumber, (u64, u64)>,
 }
 
 impl Seen {
     /// What is told of a letter where one before it took what it would take, and that one's row.
     pub fn taken(&self, letter: &Letter) -> Option<(RowOutcome, u64)> {
         if let Some((first, row)) = self.statements.get(&letter.stmt_id) {
-            return Some((repeated(letter.row, &letter.stmt_id, *first == letter.row_digest), *row));
+            return Some((repeated(letter.row, &letter.stmt_id, *first == hash(&letter.row_digest)), *row));
         }
         if let Some(row) = letter.ends().and_then(|ends| self.ended.get(ends)) {
             return Some((letter.ended_elsewhere(), *row));
@@ -45,7 +47,7 @@ impl Seen {
 
     /// What is told of a row under a statement's key that a block before would deliver.
     pub fn delivered_before(&self, row: u64, stmt_id: &str, row_digest: &str) -> Option<RowOutcome> {
-        self.statements.get(stmt_id).map(|(first, _)| repeated(row, stmt_id, first == row_digest))
+        self.statements.get(stmt_id).map(|(first, _)| repeated(row, stmt_id, *first == hash(row_digest)))
     }
 
     /// Whether a block before would end this statement.
@@ -59,8 +61,8 @@ impl Seen {
     }
 
     /// Messages and bytes that the blocks before, and what came before in this one, would bring to a mailbox.
-    pub fn held(&self, mailbox: &str) -> (u64, u64) {
-        self.held.get(mailbox).copied().unwrap_or_default()
+    pub fn held(&self, mailbox: MailboxNumber) -> (u64, u64) {
+        self.held.get(&mailbox).copied().unwrap_or_default()
     }
 
     /// In a dry run: the letter would be delivered, and takes of its recipient's share and room as well.
@@ -69,14 +71,14 @@ impl Seen {
         if let Some(counts) = &letter.counts {
             *self.shares.entry(counts.place().clone()).or_default() += 1;
         }
-        let (messages, bytes) = self.held.entry(letter.account.mailbox()).or_default();
+        let (messages, bytes) = self.held.entry(letter.account.number).or_default();
         *messages += 1;
         *bytes = bytes.saturating_add(letter.entity.bytes().len() as u64);
     }
 
     /// The letter goes out.
     pub fn take(&mut self, letter: &Letter) {
-        self.statements.insert(letter.stmt_id.clone(), (letter.row_digest.clone(), letter.row));
+        self.statements.insert(letter.stmt_id.clone(), (hash(&letter.row_digest), letter.row));
         self.ended.extend(letter.ends().map(|ends| (ends.to_owned(), letter.row)));
         self.accounts.extend(letter.account_of.clone().map(|account| (account, (letter.account.mailbox(), letter.row))));
         self.months.extend(letter.month_of.clone().map(|month| (month, letter.row)));
