@@ -84,14 +84,16 @@ pub fn soft_token(place: &Path, label: &str) -> PathBuf {
 }
 
 /// A port that nothing listens on and that this process gives out once. It lies below those that the kernel gives to callers
-/// (32768 and up), so that no connection of another test takes it before its server does.
+/// (32768 and up), so that no connection of another test takes it before its server does. Of two test programs that run at once each has
+/// half of them: a service that is killed finds its port again.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     const FIRST: u32 = 12_000;
-    const COUNT: u32 = 20_000;
+    const COUNT: u32 = 10_000;
+    let lane = std::env::var("SUIYIN_PORT_LANE").ok().and_then(|lane| lane.parse::<u32>().ok()).unwrap_or(0) % 2;
     let start = std::process::id().wrapping_mul(61);
     (0..COUNT)
-        .filter_map(|_| u16::try_from(FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT).ok())
+        .filter_map(|_| u16::try_from(FIRST + lane * COUNT + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT).ok())
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("a free port")
 }

@@ -71,7 +71,8 @@ pub enum Command {
         name: String,
     },
     /// The holder has another name: a company that its registry renamed, a person with another legal name. The two rules of opening grade
-    /// what you saw (policies/mailbox/opening.toml); the name of before is kept and shown.
+    /// what you saw (policies/mailbox/opening.toml); the name of before is kept and shown. Rows of statements under the old name are kept back
+    /// (`V10`) until their bureau sends the new one.
     #[command(after_help = "Examples:\n  mailgw mailbox rename 2234567898 --code 91440101MAT000018G --name 广州新名有限公司 --document original --person present --papers 'counter 12, form 91'\n  mailgw mailbox rename 1234567897 --id-type 01 --name 测试乙 --document original --person present --papers 'counter 12, form 92' < number.txt")]
     Rename(Box<Rename>),
     /// Show one mailbox, by its number, address or alias.
@@ -417,7 +418,7 @@ pub fn mailbox(mailbox: &ShownMailbox, password: Option<&str>) -> Result<(), Pro
     line(&format!("state     {}", word(&mailbox.state)))?;
     line(&format!("holder    {} ({})", mailbox.name, word(&mailbox.kind)))?;
     for ShownFormerName { name, until, document, person } in &mailbox.former_names {
-        line(&format!("formerly  {name}, until {until} (proved by {})", document.iter().chain(person).map(String::as_str).collect::<Vec<_>>().join(", ")))?;
+        line(&format!("formerly  {name}, until {until} (the change was proved by {})", document.iter().chain(person).map(String::as_str).collect::<Vec<_>>().join(", ")))?;
     }
     if let Some(code) = &mailbox.code {
         line(&format!("code      {code}"))?;

@@ -21,6 +21,9 @@ use crate::mailbox::MailError;
 use crate::record::RecordError;
 use crate::record::evidence::ReadError;
 
+/// What is told of a dry run of too many rows.
+pub const TOO_LONG: &str = "dry-run-too-long";
+
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     #[error(transparent)]
@@ -123,7 +126,7 @@ impl From<PushError> for Problem {
             PushError::Sealer(problem) => return problem,
             PushError::Evidence(error) => return error.into(),
             PushError::Enrolment(error) => return error.into(),
-            PushError::TrialTooLong { .. } => (Exit::Refused, "dry-run-too-long"),
+            PushError::TrialTooLong { .. } => (Exit::Refused, TOO_LONG),
             PushError::Dkim(_) => (Exit::Unavailable, "dkim"),
             PushError::Removed { .. } => (Exit::NotFound, "removed"),
             PushError::BeforeReports { .. } => (Exit::NotFound, "no-report"),
