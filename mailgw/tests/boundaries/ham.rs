@@ -8,6 +8,7 @@ use mailgw::archive::inventory::Format;
 use mailgw::flow::export::{Wanted, export};
 use runtime::exit::Problem;
 
+use super::corrections::{go, superseding, withdrawing};
 use super::evidence::install;
 use super::*;
 
@@ -54,10 +55,14 @@ fn a_statement_is_ham_with_an_aligned_signature_and_the_same_octets_everywhere()
     for kind in ["pension", "housing-fund"] {
         pushed(&city, &gateway, &Watched::new(&city, Arc::clone(&city.sealing), None), &month(&city, kind, kind, 3)).unwrap();
     }
+    // What corrects a statement, and what takes that back, are letters like it.
+    for order in [superseding(&city, "corrected", &[("new", "housing-fund-0", 0)]), withdrawing(&city, "withdrawn", &["new"])] {
+        assert_eq!(go(&city, &order).unwrap().counts.delivered, 1);
+    }
     let mailbox = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap().mailbox();
     let view = gateway.messages.view(&mailbox, "INBOX").unwrap();
     let kept: Vec<Vec<u8>> = view.messages.iter().map(|message| gateway.messages.load(&view.folder, message.uid).unwrap()).collect();
-    assert_eq!(kept.len(), 2);
+    assert_eq!(kept.len(), 4);
     for message in &kept {
         std::fs::write(city.path("statement.eml"), message).unwrap();
         let mut python = Command::new(oracle("python"));
@@ -81,12 +86,12 @@ fn a_statement_is_ham_with_an_aligned_signature_and_the_same_octets_everywhere()
     gateway.messages.deliver(&[letter], 0).unwrap();
     install(&city, &gateway);
     let take = |statements: bool, name: &str| export(&gateway, &city.lists, &Wanted { mailbox: mailbox.clone(), directory: city.path(name), format: Format::Maildir, deleted: false, statements, octets: true, request: "form 1".into() }, &mut |_, _| true);
-    assert_eq!((take(true, "statements").unwrap().messages, take(false, "all").unwrap().messages), (2, 3));
+    assert_eq!((take(true, "statements").unwrap().messages, take(false, "all").unwrap().messages), (4, 5));
     assert!(take(true, "statements").map_err(Problem::from).is_err_and(|problem| problem.code == "export-directory"), "what is there is not written over");
     let mut taken: Vec<Vec<u8>> = std::fs::read_dir(city.path("statements").join("mail/INBOX/cur")).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect();
     let mut kept = kept;
     (taken.sort(), kept.sort());
     assert!(taken == kept);
     let count = Command::new(oracle("python")).args(["-c", "import mailbox, sys; print(len(list(mailbox.Maildir(sys.argv[1]))))"]).arg(city.path("all").join("mail/INBOX")).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&count.stdout).trim(), "3");
+    assert_eq!(String::from_utf8_lossy(&count.stdout).trim(), "5");
 }
