@@ -1,5 +1,5 @@
 //! A month's statements, each one fetched over IMAP and over POP3 and taken out as a file: the same octets everywhere, and OpenSSL
-//! verifies them.
+//! verifies them. Some of them are judged by a filter that knows nothing of us, and by who verifies mail signatures.
 //!
 //! The ordinary tests judge a small town. `SUIYIN_MONTH=100000 cargo test --release --workspace --test whole_month -- --nocapture` judges
 //! as many people as it is told.
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use certs_test::office::{Account, Office};
-use certs_test::programs::{free_port, openssl};
+use certs_test::programs::{free_port, openssl, oracle, run};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -21,6 +21,24 @@ const KIND: &str = "housing-fund";
 const PEOPLE: u64 = 24;
 /// Most of their time is waiting: for a disk, a process, an answer.
 const WORKERS: usize = 8;
+/// One in so many is judged as mail, of many people one in more: each takes the filter a second.
+const JUDGED: usize = 8;
+const MOST_JUDGED: usize = 200;
+/// dkimpy's word: every signature verifies by the published records, and its domain is that of From.
+const SIGNED: &str = "
+import dkim, email, json, sys
+records = {record['name'].rstrip('.'): record['text'] for record in json.load(open(sys.argv[1]))}
+def dns(name, timeout=5):
+    return records.get(name.decode().rstrip('.'), '').encode()
+for path in sys.argv[2:]:
+    message = open(path, 'rb').read()
+    parsed = email.message_from_bytes(message)
+    signatures = parsed.get_all('DKIM-Signature')
+    domain = email.utils.parseaddr(parsed['From'])[1].rsplit('@', 1)[1]
+    assert signatures and all('d=%s;' % domain in signature for signature in signatures), path
+    for place in range(len(signatures)):
+        assert dkim.DKIM(message).verify(idx=place, dnsfunc=dns), path
+";
 /// How often it is said how far it has come.
 const TOLD_EVERY: usize = 1_000;
 
@@ -147,8 +165,22 @@ fn verified(message: &[u8], office: &Office, place: &Path) {
     assert!(std::fs::read(&content).unwrap() == signed.as_bytes(), "OpenSSL read other content than was sent");
 }
 
+/// Ham to a filter that asks nobody over the network, under a mail signature of its author's own domain.
+fn is_ham(office: &Office, letters: &[PathBuf]) {
+    for letter in letters {
+        let said = run("spamassassin", &["-L", "-t", letter.to_str().unwrap()], &office.home).ok();
+        let status = said.split("X-Spam-Status: ").nth(1).unwrap_or_else(|| panic!("no verdict: {said}"));
+        assert!(status.starts_with("No,"), "{}", status.lines().take(4).collect::<String>());
+    }
+    let letters: Vec<&str> = letters.iter().map(|letter| letter.to_str().unwrap()).collect();
+    run(oracle("python"), &[["-c", SIGNED, "dkim.json"].as_slice(), &letters].concat(), &office.home).ok();
+}
+
 fn with_pop3(place: &Path, people: u64) -> (Office, u16) {
     let mut office = Office::open(place, people);
+    let selector = office.mailgw(&["--json", "dkim", "new", "2026a"]).json();
+    office.write("dkim.json", selector[0]["records"].to_string().as_bytes());
+    office.mailgw(&["dkim", "use", "2026a"]).ok();
     let pop3s = free_port();
     office.kill_gateway();
     let configuration = std::fs::read_to_string(office.home.join("mailgw/mailgw.toml")).unwrap();
@@ -176,9 +208,11 @@ fn every_statement_of_a_month_is_the_same_octets_everywhere_and_verifies() {
     assert_eq!(report["counts"]["delivered"].as_u64(), Some(people), "{report:#}");
     println!("{people} statements pushed in {:.0?}", begun.elapsed());
     let (config, next, begun) = (trusting(&office), AtomicUsize::new(0), Instant::now());
+    let (judged, step) = (place.path().join("judged"), JUDGED.max(office.people.len() / MOST_JUDGED));
+    std::fs::create_dir(&judged).unwrap();
     std::thread::scope(|scope| {
         for worker in 0..WORKERS {
-            let (office, config, next, place) = (&office, &config, &next, place.path().join(format!("worker-{worker}")));
+            let (office, config, next, judged, place) = (&office, &config, &next, &judged, place.path().join(format!("worker-{worker}")));
             std::fs::create_dir(&place).unwrap();
             scope.spawn(move || {
                 loop {
@@ -191,10 +225,16 @@ fn every_statement_of_a_month_is_the_same_octets_everywhere_and_verifies() {
                     assert!(by_pop3(config, pop3s, account) == message, "{}: POP3 gives other octets", account.address);
                     assert!(by_archive(office, account, &place) == message, "{}: the archive has other octets", account.address);
                     verified(&message, office, &place);
+                    if one.is_multiple_of(step) {
+                        std::fs::write(judged.join(format!("{one}.eml")), &message).unwrap();
+                    }
                 }
             });
         }
     });
     println!("{} mailboxes read over IMAP and POP3, archived and verified by OpenSSL in {:.0?}", office.people.len(), begun.elapsed());
     assert_eq!(office.people.len() as u64, people);
+    let judged = files(&judged);
+    is_ham(&office, &judged);
+    println!("{} of them are ham to SpamAssassin, under a mail signature of their author's domain that dkimpy verifies", judged.len());
 }
