@@ -229,19 +229,27 @@ fn nobody_else_gets_in_and_nothing_hostile_goes_on() {
     // Who can be reached: by number and name together; no names in the log.
     let city = read("city/people.csv");
     let person: Vec<&str> = city.lines().nth(1).unwrap().split(',').collect();
+    let institutions = read("city/institutions.csv");
+    let institution: Vec<&str> = institutions.lines().nth(1).unwrap().split(',').collect();
+    let enrolled = office.mailgw(&["--json", "mailbox", "enrol", &office.people[0].address, "--sender", &bureau_of(KIND).code]).json();
+    let token = enrolled["token"].as_str().unwrap();
     let asked = json!([
         { "id_type": person[0], "id_no": person[1], "name": person[2] },
         { "id_type": person[0], "id_no": person[1], "name": "别人" },
         { "id_type": "01", "id_no": "440105190003010052", "name": "别人" },
         { "id_type": "01", "id_no": "1", "name": "别人" },
+        { "id_type": "uscc", "id_no": institution[0], "name": institution[1] },
+        { "id_type": "uscc", "id_no": institution[0], "name": "别的公司" },
+        { "id_type": "token", "id_no": token, "name": person[2] },
+        { "id_type": "token", "id_no": token, "name": "别人" },
     ]);
     std::fs::write(office.home.join("asked.json"), asked.to_string()).unwrap();
     let ask = || curl(&office, KIND, &format!("/v1/push/{}/recipients", bureau_of(KIND).code), &["-H", "Content-Type: application/json", "--data-binary", "@asked.json"]);
-    assert_eq!(ask().1["answers"], json!(["reachable", "unknown-person", "unknown-person", "unreadable"]));
+    assert_eq!(ask().1["answers"], json!(["reachable", "unknown-person", "unknown-person", "unreadable", "reachable", "unknown-person", "reachable", "unknown-person"]));
     let code = bureau_of(KIND).code;
     let (url, client, key) = (format!("https://localhost:{}", office.push), format!("{code}-client.pem"), format!("{code}-client.key"));
     let asking = ["--json", "push", "recipients", "asked.json", "--bureau", &code, "--server", &url, "--client", &client, "--client-key", &key, "--root", "ca/root.pem"];
-    assert_eq!(run(program("mailgw"), &asking, &office.home).json()["answers"], json!(["reachable", "unknown-person", "unknown-person", "unreadable"]));
+    assert_eq!(run(program("mailgw"), &asking, &office.home).json()["answers"], json!(["reachable", "unknown-person", "unknown-person", "unreadable", "reachable", "unknown-person", "reachable", "unknown-person"]));
     std::fs::write(office.home.join("asked.json"), Value::from(vec![asked[0].clone(); 100]).to_string()).unwrap();
     let statuses: BTreeSet<u16> = (0..21).map(|_| ask().0).collect();
     assert_eq!(statuses, BTreeSet::from([200, 429]), "an hour's persons are asked about, and no more");

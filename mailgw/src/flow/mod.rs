@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod access;
+mod addressee;
 pub mod callers;
 pub mod authors;
 pub mod consent;

@@ -1,14 +1,17 @@
 //! Whether persons can be reached, asked by a bureau before it pushes. Who does not know a person's name learns nothing: a
 //! wrong one is answered like a person without a mailbox.
 
-use policies::identity::Document;
-use policies::statement::{Verdict, judge_owner};
+use policies::certificate::OrganizationName;
+use policies::identity::PersonName;
+use policies::statement::Recipient;
 use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, StoreError};
 use zeroize::Zeroizing;
 
-use crate::directory::{self, DirectoryError};
+use super::addressee;
+use super::enrolment::EnrolmentError;
+use crate::directory;
 use crate::gateway::Gateway;
 use crate::record::RecordError;
 use crate::record::event::{self, Event};
@@ -18,7 +21,7 @@ pub enum AskError {
     #[error("{asked} persons were asked about and at most {limit} are at once; ask about fewer")]
     TooMany { asked: usize, limit: u32 },
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Enrolment(#[from] EnrolmentError),
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
@@ -34,7 +37,7 @@ impl From<StoreError> for AskError {
 impl From<AskError> for Problem {
     fn from(error: AskError) -> Self {
         let (exit, code) = match error {
-            AskError::Directory(error) => return error.into(),
+            AskError::Enrolment(error) => return error.into(),
             AskError::TooMany { .. } => (Exit::Usage, "too-many"),
             AskError::Record(_) => (Exit::Damaged, "store-damaged"),
             AskError::Commit(ref error) => crate::problem::store_class(error),
@@ -43,7 +46,7 @@ impl From<AskError> for Problem {
     }
 }
 
-/// A person, as a row would name them. `Debug` shows nothing of them.
+/// A person or an institution, as a row would name them. `Debug` shows nothing of them.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
@@ -88,10 +91,16 @@ pub fn ask(gateway: &Gateway, bureau: &str, persons: &[Person]) -> Result<Vec<An
     }
     let today = directory::today(gateway.clock.now());
     let answer = |person: &Person| -> Result<Answer, AskError> {
-        let Ok(document) = Document::parse(&person.id_type, &person.id_no, today) else { return Ok(Answer::Unreadable) };
-        let Ok(name) = policies::identity::PersonName::parse(&person.name) else { return Ok(Answer::Unreadable) };
-        let Some(account) = gateway.directory.find_person(&document)? else { return Ok(Answer::UnknownPerson) };
-        let named = account.person().is_some_and(|owner| !matches!(judge_owner(&name, owner), Verdict::Broken { .. }));
+        let Ok(recipient) = Recipient::parse(&person.id_type, &person.id_no, today) else { return Ok(Answer::Unreadable) };
+        let is_name = match recipient {
+            Recipient::Institution(_) => OrganizationName::parse(&person.name).is_ok(),
+            Recipient::Document(_) | Recipient::Token(_) => PersonName::parse(&person.name).is_ok(),
+        };
+        if !is_name {
+            return Ok(Answer::Unreadable);
+        }
+        let (Some(account), _) = addressee::find(gateway, bureau, &recipient)? else { return Ok(Answer::UnknownPerson) };
+        let named = addressee::is_named(&account, &person.name);
         Ok(match (named, account.is_open()) {
             (false, _) => Answer::UnknownPerson,
             (true, false) => Answer::MailboxClosed,

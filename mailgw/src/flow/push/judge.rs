@@ -18,6 +18,7 @@ use super::PushError;
 use super::seen::Seen;
 use crate::bureau::manifest::SignedManifest;
 use crate::directory;
+use crate::flow::addressee;
 use crate::gateway::Gateway;
 use crate::record::RecordError;
 use crate::record::continuity;
@@ -155,7 +156,7 @@ impl Judge<'_> {
             return Ok(Decision::Told(Box::new(Told { outcome, mailbox: None, corrects: None })));
         }
         // 5
-        let (account, named) = self.recipient(&row.head().recipient)?;
+        let (account, named) = addressee::find(self.gateway, self.bureau, &row.head().recipient)?;
         let Some(account) = account else {
             return told(Some(&stmt_id), State::Undeliverable, "unknown-person", None);
         };

@@ -1,10 +1,8 @@
 //! A row of a kind that a policy defines: decided by that policy, rendered by its template, and delivered like any statement.
 
-use policies::certificate::OrganizationName;
-use policies::identity::PersonName;
 use policies::mailbox::{Address, LocalPart};
 use policies::sender::{Addressee, Broken, LetterHeader, LetterKind};
-use policies::statement::{Purpose, Recipient, StatementId, Verdict, judge_owner};
+use policies::statement::{Purpose, StatementId};
 use store::{Batch, Expectation, Key};
 use time::{Date, OffsetDateTime};
 
@@ -17,9 +15,9 @@ use super::file::RawRow;
 use super::mending;
 use super::seen::Seen;
 use super::PushError;
-use crate::flow::{consent, enrolment};
+use crate::flow::{addressee, consent};
 use crate::record::RecordError;
-use crate::record::account::{Account, Holder};
+use crate::record::account::Holder;
 use crate::record::push::{Item, RowOutcome, State, decode_quota, encode_quota, item_key, quota_key};
 use crate::statement::{self, Correction};
 
@@ -61,15 +59,6 @@ impl OneOf {
 }
 
 impl Judge<'_> {
-    /// The mailbox that a row names: closed ones too. A commit that rests on a token expects that it names it still.
-    pub fn recipient(&self, recipient: &Recipient) -> Result<(Option<Account>, Option<Expectation>), PushError> {
-        Ok(match recipient {
-            Recipient::Document(document) => (self.gateway.directory.find_person(document)?, None),
-            Recipient::Institution(code) => (self.gateway.directory.find_institution(code)?, None),
-            Recipient::Token(token) => enrolment::named(self.gateway, self.bureau, token)?,
-        })
-    }
-
     /// 1 the row can be read, and where it mends is one that may be mended, of the same statement · 2 it is of this month · 3 it keeps its kind's
     /// rules · 4 it was not delivered before · 5 the recipient has a mailbox of the right sort · 6 the name is the owner's, and the
     /// mailbox is open · 7 the owner consented to this kind where it asks for it: who does not know the name, or has no consent, is told of no
@@ -119,7 +108,7 @@ impl Judge<'_> {
             return Ok(Decision::Told(Box::new(Told { outcome, mailbox: None, corrects: None })));
         }
         // 5
-        let (account, named) = self.recipient(&letter.recipient)?;
+        let (account, named) = addressee::find(self.gateway, self.bureau, &letter.recipient)?;
         let account = account.filter(|account| match account.holder {
             Holder::Citizen { .. } => kind.addressee() == Addressee::Person,
             Holder::Institution { .. } => kind.addressee() == Addressee::Institution,
@@ -127,7 +116,7 @@ impl Judge<'_> {
         let Some(account) = account else { return about(Some(&stmt_id), State::Undeliverable, "unknown-person", None, None) };
         let mailbox = account.mailbox();
         // 6
-        if !is_named(&account, &letter.name) {
+        if !addressee::is_named(&account, &letter.name) {
             return about(Some(&stmt_id), State::Quarantined, "V10", Some("the name is not the mailbox owner's".to_owned()), None);
         }
         if !account.is_open() {
@@ -188,11 +177,4 @@ pub(super) fn no_room(corrected: &Corrected) -> String {
 fn month(at: OffsetDateTime) -> String {
     let date = crate::directory::today(at);
     format!("{:04}{:02}", date.year(), u8::from(date.month()))
-}
-
-fn is_named(account: &Account, name: &str) -> bool {
-    match &account.holder {
-        Holder::Citizen { name: owner, .. } => PersonName::parse(name).is_ok_and(|name| !matches!(judge_owner(&name, owner), Verdict::Broken { .. })),
-        Holder::Institution { name: owner, .. } => OrganizationName::parse(name).is_ok_and(|name| name == *owner),
-    }
 }
