@@ -234,6 +234,13 @@ fn renamed(office: &Office) {
     let former = shown["former_names"].as_array().unwrap();
     assert_eq!((former.len(), former[0]["name"].as_str(), former[0]["document"][0].as_str(), former[0]["person"][0].as_str()), (1, Some("广州示范有限公司"), Some("operator-original"), Some("operator-present")));
     assert!(office.mailgw(&["mailbox", "show", address]).ok().contains("formerly  广州示范有限公司, until "));
+    // A further address, which takes mail like the number.
+    let named = office.mailgw(&["--json", "mailbox", "alias", address, "new-name"]).json();
+    assert_eq!(named["aliases"], serde_json::json!([format!("new-name@{DOMAIN}")]));
+    assert_eq!(office.mailgw(&["--json", "mailbox", "show", &format!("new-name@{DOMAIN}")]).json()["code"], CODE);
+    refused(&office.mailgw(&["--json", "mailbox", "alias", address, "new-name"]), 5, "alias-taken", "new-name");
+    refused(&office.mailgw(&["--json", "mailbox", "alias", address, "adm1n"]), 3, "applicant", "alias");
+    refused(&office.mailgw(&["--json", "mailbox", "alias", &office.people[0].address, "somebody"]), 3, "no-institution", "institution");
 }
 
 fn closed(office: &Office) {

@@ -92,6 +92,8 @@ pub enum Operation {
     MailboxOpen { applicant: Words, password: Option<TypedPassword> },
     /// One more document of a citizen who has a mailbox: type, number and name.
     MailboxDocument { mailbox: String, document: Words },
+    /// A further name of an institution's.
+    MailboxAlias { mailbox: String, name: String },
     /// Its holder is called otherwise, as papers prove.
     MailboxRename(Box<Renaming>),
     MailboxShow { mailbox: String },
@@ -335,6 +337,7 @@ impl Service {
                 let set = directory.complete_recovery(number, &password.map_or(NewPassword::Generated, NewPassword::from), now)?;
                 Ok(self::mailbox(directory.show(&mailbox)?, told(made, &set)))
             }
+            Operation::MailboxAlias { mailbox, name } => self.add_alias(&mailbox, &name),
             Operation::MailboxRename(renaming) => self.rename(&renaming),
             Operation::MailboxDocument { mailbox, document } => self.add_document(&mailbox, &document),
             Operation::MailboxRules { mailbox, set } => self.rules(&mailbox, set),

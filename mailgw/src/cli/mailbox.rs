@@ -70,6 +70,10 @@ pub enum Command {
         #[arg(long)]
         name: String,
     },
+    /// A further name of an institution beside its number, never given to anybody else. App passwords made before know it for programs that
+    /// send the password itself; for SCRAM make new ones.
+    #[command(after_help = "Example:\n  mailgw mailbox alias 2234567898 school-9")]
+    Alias { mailbox: String, name: String },
     /// The holder has another name: a company that its registry renamed, a person with another legal name. The two rules of opening grade
     /// what you saw (policies/mailbox/opening.toml); the name of before is kept and shown. Rows of statements under the old name are kept back
     /// (`V10`) until their bureau sends the new one.
@@ -237,6 +241,7 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             let id_no = first_line(std::io::stdin().lock(), "standard input")?;
             Operation::MailboxDocument { mailbox, document: Words { id_type: Some(id_type), id_no: Some(id_no), name: Some(name), ..Words::default() } }
         }
+        Command::Alias { mailbox, name } => Operation::MailboxAlias { mailbox, name },
         Command::Rename(rename) => rename.operation()?,
         Command::Import { file, out } => return import(place, &file, out.as_deref()),
         Command::Reindex { mailbox } => return reindex(place, mailbox),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use time::Date;
 
 /// The most names of its own that one mailbox has.
-const MAX_ALIASES: usize = 8;
+pub(super) const MAX_ALIASES: usize = 8;
 
 /// An application as it was typed. `Debug` tells nothing of it.
 #[derive(Clone, Default, Serialize, Deserialize)]

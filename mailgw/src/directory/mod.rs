@@ -4,6 +4,7 @@
 //! what is kept of it is its mask. Names are sealed.
 
 mod acquainted;
+mod alias;
 mod app_password;
 mod applicant;
 mod change;
@@ -86,6 +87,10 @@ pub enum DirectoryError {
     OtherHolder { mailbox: MailboxNumber },
     #[error("the holder of mailbox {mailbox} has this name already, and nothing was changed; look at it with `mailgw mailbox show {mailbox}`")]
     SameName { mailbox: MailboxNumber },
+    #[error("mailbox {mailbox} is no institution's, and only those choose names; give its number")]
+    NoInstitution { mailbox: MailboxNumber },
+    #[error("mailbox {mailbox} has as many names as it may have, which stay for ever; use one of them")]
+    TooManyAliases { mailbox: MailboxNumber },
     #[error("the holder of mailbox {mailbox} was renamed as often as can be kept; look at it with `mailgw mailbox show {mailbox}`")]
     TooManyNames { mailbox: MailboxNumber },
     #[error("mailbox {mailbox} has no recovery under way: nobody asked for one, or somebody logged in since; look at the log")]

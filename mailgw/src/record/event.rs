@@ -122,6 +122,7 @@ leaves! {
     RecoveryBegun(RecoveryBegun) = 138,
     RecoveryEnded(RecoveryEnded) = 139,
     HolderRenamed(Renamed) = 140,
+    AliasAdded(Mailbox) = 141,
     NotificationPlaceSet(NotificationPlace) = 150,
     NotificationSent(Notification) = 151,
     NotificationFailed(Notification) = 152,

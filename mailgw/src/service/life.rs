@@ -4,7 +4,7 @@ use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
 
 use super::{Outcome, Service, mailbox};
-use crate::directory::{Applicant, DirectoryError, Holds, Words, today};
+use crate::directory::{Applicant, ApplicantError, DirectoryError, Holds, Words, today};
 use crate::flow::hold;
 use crate::flow::opening::renaming::{self, Renaming};
 use crate::mailbox::{Choice, Kept, MailError, RULES, TrustMarked};
@@ -62,6 +62,12 @@ impl Service {
         }
         let account = directory.add_document(number, &document, now)?;
         Ok(self::mailbox(directory.shown(&account), None))
+    }
+
+    pub(super) fn add_alias(&self, mailbox: &str, name: &str) -> Result<Outcome, Problem> {
+        let (directory, number) = (&self.gateway.directory, self.number(mailbox)?);
+        let alias = directory.policy().grant_alias(name).map_err(ApplicantError::from)?;
+        Ok(self::mailbox(directory.shown(&directory.add_alias(number, &alias, self.gateway.clock.now())?), None))
     }
 
     pub(super) fn rename(&self, renaming: &Renaming) -> Result<Outcome, Problem> {

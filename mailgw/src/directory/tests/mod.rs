@@ -105,4 +105,5 @@ mod faults;
 mod import;
 mod logins;
 mod operators;
+mod alias;
 mod rename;

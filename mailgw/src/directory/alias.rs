@@ -1,0 +1,40 @@
+//! A further name of an institution beside its number, chosen after its mailbox was opened. Like those of its opening it is never given again.
+
+use policies::mailbox::{Alias, MailboxNumber};
+use store::{Batch, Expectation};
+use time::OffsetDateTime;
+
+use super::applicant::MAX_ALIASES;
+use super::change::{Change, told};
+use super::{Directory, DirectoryError, Holder, unix_millis};
+use crate::bureau::address;
+use crate::record::account::Account;
+use crate::record::event::Event;
+use crate::record::index;
+
+impl Directory {
+    pub fn add_alias(&self, number: MailboxNumber, alias: &Alias, now: OffsetDateTime) -> Result<Account, DirectoryError> {
+        let finder = index::alias(alias, &self.key);
+        self.change(number, |mut account, verifier| {
+            let Holder::Institution { code, .. } = &account.holder else { return Err(DirectoryError::NoInstitution { mailbox: number }) };
+            if self.indexed(&finder)?.is_some() {
+                return Err(DirectoryError::AliasTaken { alias: alias.clone() });
+            }
+            if account.aliases.len() >= MAX_ALIASES {
+                return Err(DirectoryError::TooManyAliases { mailbox: number });
+            }
+            let (sealed, still) = address::names(&*self.store, &self.domain)?;
+            if sealed.is_anothers(alias, code.as_str()) {
+                return Err(DirectoryError::AliasSealed { alias: alias.clone() });
+            }
+            account.aliases.push(alias.clone());
+            let mut batch = still.into_iter().fold(Batch::new(), Batch::expect);
+            batch = batch.expect(Expectation::Absent(finder.clone())).put(finder.clone(), index::encode(number));
+            // Other than it was, though the same mailbox may have been the last to get a name: whoever looked at all names looks again.
+            let last = [index::encode(number).as_slice(), &[u8::try_from(account.aliases.len()).unwrap_or(u8::MAX)]].concat();
+            batch = batch.put(index::last_named(), last);
+            Event::AliasAdded(told(number)).append(&mut batch, unix_millis(now))?;
+            Ok(Change { account, verifier, batch })
+        })
+    }
+}
