@@ -155,7 +155,7 @@ impl Reception {
     pub fn recipient(&self, origin: Origin, sender: Option<&Address>, recipient: &Recipient, declared: usize, now: OffsetDateTime) -> Answer {
         let now = unix_millis(now);
         if let Origin::Host(peer) = origin
-            && !self.callers.may_name(peer, now)
+            && !self.callers.may_name(peer, sender.map(Address::as_str), now)
         {
             return Answer::TooMany;
         }
@@ -197,7 +197,7 @@ impl Reception {
             return Err(Answer::Refused(Refusal::Policy));
         }
         if let Origin::Host(peer) = origin {
-            self.callers.message(peer, unix_millis(now));
+            self.callers.message(peer, envelope.reverse_path.as_ref().map(Address::as_str), unix_millis(now));
         }
         // 2. Whose it is: SPF, DKIM, ARC, DMARC. Of a neighbour's mail the neighbour has asked.
         let results = match (&self.verifier, origin) {

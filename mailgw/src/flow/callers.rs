@@ -60,6 +60,9 @@ impl Bucket {
 enum Kind {
     Connections,
     Messages,
+    MessagesOfHost,
+    /// In one name: who sends in another's from elsewhere takes nothing of theirs.
+    MessagesOfSender,
     /// Of one host: who guesses there must not shut out a whole provider's mail.
     Unknown,
     UnknownOfNetwork,
@@ -88,23 +91,29 @@ impl Callers {
 
     /// Whether one more connection is within the rates.
     pub fn connection(&self, peer: IpAddr, now: u64) -> bool {
-        self.take(Kind::Connections, peer, now)
+        self.take(Kind::Connections, peer, "", now)
     }
 
     /// Whether a recipient may be named: messages and guesses are within the rates.
-    pub fn may_name(&self, peer: IpAddr, now: u64) -> bool {
-        [Kind::Messages, Kind::Unknown, Kind::UnknownOfNetwork].into_iter().all(|kind| self.has(kind, peer, now))
+    pub fn may_name(&self, peer: IpAddr, sender: Option<&str>, now: u64) -> bool {
+        let of_sender = sender.is_none_or(|sender| self.bucket(Kind::MessagesOfSender, peer, sender, now, |bucket| !bucket.is_empty()));
+        of_sender && [Kind::Messages, Kind::MessagesOfHost, Kind::Unknown, Kind::UnknownOfNetwork].into_iter().all(|kind| self.has(kind, peer, now))
     }
 
     /// A message came.
-    pub fn message(&self, peer: IpAddr, now: u64) {
-        self.take(Kind::Messages, peer, now);
+    pub fn message(&self, peer: IpAddr, sender: Option<&str>, now: u64) {
+        self.take(Kind::Messages, peer, "", now);
+        self.take(Kind::MessagesOfHost, peer, "", now);
+        // Bounces have no sender.
+        if let Some(sender) = sender {
+            self.take(Kind::MessagesOfSender, peer, sender, now);
+        }
     }
 
     /// A recipient was named who is none.
     pub fn unknown(&self, peer: IpAddr, now: u64) {
-        self.take(Kind::Unknown, peer, now);
-        self.take(Kind::UnknownOfNetwork, peer, now);
+        self.take(Kind::Unknown, peer, "", now);
+        self.take(Kind::UnknownOfNetwork, peer, "", now);
     }
 
     /// Whether a network that sends for this domain to this recipient is let in, or is to come again. Once let in, it is known for
@@ -133,18 +142,18 @@ impl Callers {
     }
 
     fn has(&self, kind: Kind, peer: IpAddr, now: u64) -> bool {
-        self.bucket(kind, peer, now, |bucket| !bucket.is_empty())
+        self.bucket(kind, peer, "", now, |bucket| !bucket.is_empty())
     }
 
-    fn take(&self, kind: Kind, peer: IpAddr, now: u64) -> bool {
-        self.bucket(kind, peer, now, |bucket| {
+    fn take(&self, kind: Kind, peer: IpAddr, sender: &str, now: u64) -> bool {
+        self.bucket(kind, peer, sender, now, |bucket| {
             let has = !bucket.is_empty();
             bucket.level = bucket.level.saturating_sub(1_000);
             has
         })
     }
 
-    fn bucket(&self, kind: Kind, peer: IpAddr, now: u64, look: impl FnOnce(&mut Bucket) -> bool) -> bool {
+    fn bucket(&self, kind: Kind, peer: IpAddr, sender: &str, now: u64, look: impl FnOnce(&mut Bucket) -> bool) -> bool {
         // This machine is not a stranger.
         if peer.to_canonical().is_loopback() {
             return true;
@@ -152,12 +161,14 @@ impl Callers {
         let (most, span) = match kind {
             Kind::Connections => (self.rates.connections_per_minute, MINUTE),
             Kind::Messages => (self.rates.messages_per_minute, MINUTE),
+            Kind::MessagesOfHost => (self.rates.messages_of_host_per_minute, MINUTE),
+            Kind::MessagesOfSender => (self.rates.messages_of_sender_per_minute, MINUTE),
             Kind::Unknown => (self.rates.unknown_recipients_per_hour, HOUR),
             Kind::UnknownOfNetwork => (self.rates.unknown_recipients_per_hour.saturating_mul(NETWORK), HOUR),
         };
-        let whose = if kind == Kind::Unknown { runtime::rate::network(peer) } else { network(peer) };
+        let whose = if matches!(kind, Kind::Unknown | Kind::MessagesOfHost) { runtime::rate::network(peer) } else { network(peer) };
         let mut buckets = lock(&self.buckets);
-        let bucket = buckets.entry(self.hash.hash_one((kind, whose)), || Bucket { level: u64::from(most) * 1_000, at: now });
+        let bucket = buckets.entry(self.hash.hash_one((kind, whose, sender.to_lowercase())), || Bucket { level: u64::from(most) * 1_000, at: now });
         bucket.refill(most, span, now);
         look(bucket)
     }
@@ -195,19 +206,31 @@ mod tests {
     #[test]
     fn a_host_has_a_purse_and_its_network_a_larger_one() {
         let callers = callers("unknown_recipients_per_hour = 100", "unknown_recipients_per_hour = 10");
-        let guesses = |host: &str| (0..100).take_while(|_| callers.may_name(address(host), 0)).inspect(|_| callers.unknown(address(host), 0)).count();
+        let guesses = |host: &str| (0..100).take_while(|_| callers.may_name(address(host), None, 0)).inspect(|_| callers.unknown(address(host), 0)).count();
         assert_eq!(guesses("192.0.2.1"), 10);
         // Its neighbours' mail comes in all the same, until all of them have guessed too much.
-        assert!(callers.may_name(address("192.0.2.99"), 0) && callers.may_name(address("192.0.3.1"), 0));
+        assert!(callers.may_name(address("192.0.2.99"), None, 0) && callers.may_name(address("192.0.3.1"), None, 0));
         assert_eq!((2..40).map(|host| guesses(&format!("192.0.2.{host}"))).sum::<usize>(), 190);
-        assert!(!callers.may_name(address("192.0.2.99"), 0) && callers.may_name(address("192.0.3.1"), 0));
+        assert!(!callers.may_name(address("192.0.2.99"), None, 0) && callers.may_name(address("192.0.3.1"), None, 0));
         // A tenth of an hour later there is one more guess.
-        assert!(!callers.may_name(address("192.0.2.1"), HOUR / 10 - 1) && callers.may_name(address("192.0.2.1"), HOUR / 10));
+        assert!(!callers.may_name(address("192.0.2.1"), None, HOUR / 10 - 1) && callers.may_name(address("192.0.2.1"), None, HOUR / 10));
         callers.unknown(address("2001:db8:1:2::1"), 0);
         for _ in 0..1_000 {
             callers.unknown(address("127.0.0.1"), 0);
         }
-        assert!(callers.may_name(address("::ffff:127.0.0.1"), 0));
+        assert!(callers.may_name(address("::ffff:127.0.0.1"), None, 0));
+    }
+
+    #[test]
+    fn a_host_and_a_name_have_a_part_of_what_their_network_may_send() {
+        let callers = callers("", "");
+        let sent = |host: &str, sender: Option<&str>| (0..1_000).take_while(|_| callers.may_name(address(host), sender, 0)).inspect(|_| callers.message(address(host), sender, 0)).count();
+        assert_eq!((sent("192.0.2.1", Some("News@a.example")), sent("192.0.2.2", Some("news@A.example"))), (60, 0), "one name, whatever host of theirs");
+        // In the same name from elsewhere, by somebody else perhaps; and in others.
+        assert_eq!((sent("198.51.100.1", Some("news@a.example")), sent("192.0.2.1", Some("x@a.example")), sent("192.0.2.1", Some("y@a.example"))), (60, 60, 30));
+        // Bounces have no name, and take of the host's.
+        assert_eq!((sent("192.0.2.1", None), sent("192.0.2.3", None), sent("192.0.2.4", None)), (0, 150, 0));
+        assert!(callers.may_name(address("192.0.2.4"), Some("z@a.example"), MINUTE / 10));
     }
 
     #[test]

@@ -73,6 +73,10 @@ pub struct Tarpit {
 pub struct Rates {
     pub connections_per_minute: u32,
     pub messages_per_minute: u32,
+    /// Of one host of the network.
+    pub messages_of_host_per_minute: u32,
+    /// Of one sender in the network.
+    pub messages_of_sender_per_minute: u32,
     pub unknown_recipients_per_hour: u32,
 }
 
@@ -164,6 +168,9 @@ struct TarpitWords {
 struct RatesWords {
     connections_per_minute: Spanned<u32>,
     messages_per_minute: Spanned<u32>,
+    /// Of before there were these two: as many as of the network.
+    messages_of_host_per_minute: Option<Spanned<u32>>,
+    messages_of_sender_per_minute: Option<Spanned<u32>>,
     unknown_recipients_per_hour: Spanned<u32>,
 }
 
@@ -211,6 +218,8 @@ impl InboundPolicy {
             rates: Rates {
                 connections_per_minute: within(&rates.connections_per_minute, 10, 1_000_000, "connections")?,
                 messages_per_minute: within(&rates.messages_per_minute, 10, 1_000_000, "messages")?,
+                messages_of_host_per_minute: within(rates.messages_of_host_per_minute.as_ref().unwrap_or(&rates.messages_per_minute), 10, 1_000_000, "messages")?,
+                messages_of_sender_per_minute: within(rates.messages_of_sender_per_minute.as_ref().unwrap_or(&rates.messages_per_minute), 10, 1_000_000, "messages")?,
                 unknown_recipients_per_hour: within(&rates.unknown_recipients_per_hour, 10, 1_000_000, "recipients")?,
             },
             dmarc_reports: reports.dmarc,
@@ -242,8 +251,8 @@ impl InboundPolicy {
             format!("{} minutes, to return within {} hours, known for {} days", minutes(grey.wait), minutes(grey.return_within) / 60, minutes(grey.known) / 1_440)
         }));
         line("tarpit", format!("{} seconds for each error from number {} on", self.tarpit.seconds, self.tarpit.after_errors));
-        let Rates { connections_per_minute, messages_per_minute, unknown_recipients_per_hour } = self.rates;
-        line("one network", format!("{connections_per_minute} connections and {messages_per_minute} messages a minute, {unknown_recipients_per_hour} addresses that are none an hour of one host"));
+        let Rates { connections_per_minute, messages_per_minute, messages_of_host_per_minute, messages_of_sender_per_minute, unknown_recipients_per_hour } = self.rates;
+        line("one network", format!("{connections_per_minute} connections and {messages_per_minute} messages a minute, of which {messages_of_host_per_minute} of one host and {messages_of_sender_per_minute} of one sender, {unknown_recipients_per_hour} addresses that are none an hour of one host"));
         line("promised to other servers (MTA-STS)", self.promise.map_or("nothing".to_owned(), |promise| format!("{}, for {} days", promise.mode, promise.days)));
         line("reports to domains in whose names mail comes (DMARC)", if self.dmarc_reports { "daily" } else { "none" }.to_owned());
     }
