@@ -69,3 +69,44 @@ impl Standing {
         Err(Problem::new(Exit::Unavailable, "store", format!("the service ended because its store takes nothing more: {reason}"), "see that the disk is well and has room, and start the service again: what was acknowledged is there"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::Path;
+
+    use keys::{KeyStore, Passphrase};
+    use store::{Batch, Fault, Faulty, Memory, Store};
+
+    use super::*;
+    use crate::{LogSigner, STREAM};
+
+    fn commit(store: &dyn Store) -> bool {
+        let mut batch = Batch::new();
+        batch.append(STREAM, b"entry".as_slice());
+        store.commit(batch).is_ok()
+    }
+
+    #[test]
+    fn a_store_that_takes_nothing_more_is_told_and_ends_the_service_once_there_is_room() {
+        // Nothing is ever free on the kernel's own file system.
+        for (kept, ends) in [("/proc", false), (".", true)] {
+            let place = tempfile::tempdir().unwrap();
+            let keys = KeyStore::create(&place.path().join("keys"), &Passphrase::new("correct horse battery".into()).unwrap()).unwrap();
+            let signer = LogSigner { origin: "mx.example.cn/mailgw".into(), key: keys.note_key("log").unwrap() };
+            // The first commit is the first look's, the third fails.
+            let store: Arc<dyn Store> = Arc::new(Faulty::new(Arc::new(Memory::new())).at(2, Fault::Lost));
+            let evidence = Arc::new(Evidence::open(Arc::clone(&store), signer, place.path()).unwrap());
+            let standing = Standing::new(evidence, Path::new(kept).to_owned());
+            assert_eq!((standing.look(), standing.check(), standing.ended()), (false, Ok(()), Ok(())));
+            assert!(commit(&*store) && !commit(&*store));
+            // The log's head is signed and well: that alone would tell of nothing.
+            assert_eq!(standing.look(), ends, "{kept}");
+            let (told, ended) = (standing.check().unwrap_err(), standing.ended().unwrap_err());
+            assert_eq!((told.code.as_str(), told.exit, ended.exit), ("store", Exit::Unavailable, Exit::Unavailable));
+            assert!(ended.message.contains("a planned fault") && !told.message.contains("a planned fault"));
+            // It never takes anything again, whatever else is well.
+            assert!(standing.look() == ends && standing.check().is_err());
+        }
+    }
+}
