@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use evidence::Standing;
 use keys::{KeyStore, Token};
 use runtime::exit::{Exit, Problem};
 use runtime::shutdown::Shutdown;
@@ -39,7 +40,7 @@ struct Part {
 }
 
 const PARTS: &[Part] = &[
-    Part { name: "store", urgent: true, fault: "the store takes nothing more", next: "look at the disk and the clock, as the service's log tells, and restart the service" },
+    Part { name: "store", urgent: true, fault: "the store takes nothing more", next: "look at the disk and the clock, as the service's log tells: once there is room the service ends by itself, and is to be started anew" },
     Part { name: "log", urgent: true, fault: "the log's head cannot be signed and stored", next: "look at the disk" },
     Part { name: "crl", urgent: true, fault: "a list cannot be published", next: "read the service's log" },
     Part { name: "hold", urgent: false, fault: "a suspension or freeze that is over cannot be ended", next: "read the service's log" },
@@ -109,6 +110,8 @@ pub struct Jobs {
     pub administration: Option<Arc<Endpoint>>,
     pub health: Arc<Health>,
     pub timestamps: Option<Arc<Timestamps>>,
+    /// Tells when the service is to end, so that its store is opened again.
+    pub standing: Option<Arc<Standing>>,
     turn: Mutex<Turn>,
 }
 
@@ -131,7 +134,7 @@ struct Turn {
 
 impl Jobs {
     pub fn new(service: Service, status: Arc<Status>, keys: Arc<KeyStore>, health: Arc<Health>) -> Self {
-        Self { service, status, keys, token: None, administration: None, timestamps: None, health, turn: Mutex::default() }
+        Self { service, status, keys, token: None, administration: None, timestamps: None, standing: None, health, turn: Mutex::default() }
     }
 
     /// With issuing keys in a token, which is looked after too.
@@ -155,6 +158,11 @@ impl Jobs {
         Self { timestamps: Some(timestamps), ..self }
     }
 
+    /// Ending where the store has to be opened again.
+    pub fn with_standing(self, standing: Arc<Standing>) -> Self {
+        Self { standing: Some(standing), ..self }
+    }
+
     /// Until shutdown, one turn after another. The time source is asked beside them: it may take its time, and nothing
     /// waits for it.
     pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
@@ -173,7 +181,14 @@ impl Jobs {
                 _ = tick.tick() => {}
             }
             let jobs = Arc::clone(&self);
-            let done = tokio::task::spawn_blocking(move || jobs.turn()).await;
+            let turn = move || {
+                jobs.turn();
+                jobs.standing.as_ref().is_some_and(|standing| standing.is_over())
+            };
+            let done = tokio::task::spawn_blocking(turn).await;
+            if matches!(done, Ok(true)) {
+                shutdown.begin();
+            }
             self.health.report("job", done.err().map(|_| "a job failed unexpectedly; report this with the log".to_owned()));
         }
     }

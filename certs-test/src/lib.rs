@@ -3,6 +3,7 @@
 
 pub mod demo;
 pub mod desk;
+pub mod disk;
 pub mod office;
 pub mod outside;
 pub mod parsers;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use certs_test::disk::Disk;
 use certs_test::office::{Office, bureau_of, of_another_account};
 use certs_test::programs::{Said, program, run};
 use serde_json::{Value, json};
@@ -301,42 +302,6 @@ fn killed_and_cut_off_at_random_each_statement_arrives_once() {
     assert_eq!(office.push_signed("storm").json()["counts"]["delivered"], 3_000);
 }
 
-/// A small file system of its own, unmounted when dropped; an ordinary directory where mounting is not allowed.
-struct Disk {
-    place: tempfile::TempDir,
-    small: bool,
-}
-
-impl Disk {
-    fn new() -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=1500m", "tmpfs"]).arg(place.path()).output();
-        let small = mounted.is_ok_and(|output| output.status.success());
-        if !small {
-            println!("SKIPPED: no tmpfs can be mounted here; run as root to try a full disk");
-        }
-        Self { place, small }
-    }
-
-    /// Nobody can write any more, until the file is gone.
-    fn fill(&self) -> std::path::PathBuf {
-        use std::io::Write as _;
-        let filler = self.place.path().join("filler");
-        let (mut file, piece) = (std::fs::File::create(&filler).unwrap(), vec![0; 1 << 20]);
-        while file.write_all(&piece).is_ok() {}
-        while file.write_all(&[0; 4_096]).is_ok() {}
-        filler
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        if self.small {
-            let _ = std::process::Command::new("umount").arg("--lazy").arg(self.place.path()).output();
-        }
-    }
-}
-
 /// What happens to a push in a round.
 #[derive(Clone, Copy, Debug)]
 enum Blow {
@@ -354,8 +319,8 @@ fn trial() -> (usize, usize) {
 #[test]
 fn killed_cut_off_and_on_a_full_disk_each_statement_arrives_once_and_nobody_repairs_anything() {
     let (rows, rounds) = trial();
-    let disk = Disk::new();
-    let mut office = Office::open(disk.place.path(), 60);
+    let disk = Disk::of(1_500);
+    let mut office = Office::open(disk.path(), 60);
     let copies = rows / 60;
     let text = std::fs::read_to_string(office.home.join("city/housing-fund.csv")).unwrap();
     let (header, lines) = text.split_once("\r\n").unwrap();
@@ -381,7 +346,7 @@ fn killed_cut_off_and_on_a_full_disk_each_statement_arrives_once_and_nobody_repa
         let mut pushing = client(&office);
         std::thread::sleep(Duration::from_millis(100 + below(1_200)));
         let blow = match below(4) {
-            0 if disk.small => Blow::FullDisk,
+            0 if disk.is_small() => Blow::FullDisk,
             1 => Blow::Client,
             2 => Blow::Sealer,
             _ => Blow::Gateway,

@@ -6,10 +6,9 @@ mod pushes;
 mod turns;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ::evidence::Evidence;
+use ::evidence::Standing;
 use runtime::metrics::{Counter, Gauge, MetricError, Registry};
 use runtime::revocation::RevocationLists;
 use runtime::shutdown::Shutdown;
@@ -235,13 +234,12 @@ pub fn owed(metrics: &Registry) -> Result<Arc<Gauge>, MetricError> {
     metrics.gauge("suiyin_mail_certificates_owed", "Mailboxes whose certificates are to end and of which the authority has not heard.", &[])
 }
 
-/// Signs the log's head until shutdown. Where it cannot be signed the service is not well.
-pub async fn head(evidence: Arc<Evidence>, healthy: Arc<AtomicBool>, shutdown: Shutdown) {
-    Turns::every(HEAD_EVERY, shutdown).take(move || evidence.advance(), |done| {
-        if healthy.swap(done.is_ok(), Ordering::Relaxed)
-            && let Err(error) = done
-        {
-            tracing::error!(%error, "signing the log's head");
+/// Signs the log's head until shutdown, and begins that where the store has to be opened again.
+pub async fn head(standing: Arc<Standing>, shutdown: Shutdown) {
+    let ending = shutdown.clone();
+    Turns::every(HEAD_EVERY, shutdown).take(move || standing.look(), |is_over| {
+        if is_over {
+            ending.begin();
         }
     }).await;
 }

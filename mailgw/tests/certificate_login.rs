@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keys::{KeyHandle, KeyStore, Passphrase};
 use mailgw::bureau::trust::Anchors;
 use mailgw::directory::{Applicant, Credential, Directory, Ended, NewPassword, Ordered, Somebody, Words, today};
-use mailgw::flow::certificate_login::{CertificateLogins, KeptLists, Lists};
+use mailgw::flow::certificate_login::{AGAIN, CertificateLogins, KeptLists, LISTS, Lists, UNKNOWN};
 use mailgw::record::operator::By;
 use mailgw::wire::accounts::{Entered, Login, LoginRefusal};
 use pki::certificate::{self, AlternativeName, BasicConstraints, CertificatePlan, Extensions};
@@ -35,7 +35,7 @@ struct Published(Mutex<Option<Vec<u8>>>);
 
 impl Lists for Published {
     fn fetch(&self, url: &str, _: OffsetDateTime, most: Duration) -> Result<Arc<[u8]>, String> {
-        assert!(most <= Duration::seconds(30));
+        assert!(most <= LISTS);
         match url {
             LIST => {}
             // A second address of the authority's own that nobody answers at.
@@ -199,6 +199,34 @@ fn a_revocation_ends_what_stands_and_lets_nobody_in() {
     // A mailbox that is closed has no logins, by whatever.
     city.directory.close(city.citizen, NOW).unwrap();
     assert_eq!(refusal(city.enter(&other, None)), Some(LoginRefusal::Denied));
+}
+
+#[test]
+fn a_published_revocation_ends_a_session_within_a_quarter_of_a_minute() {
+    // A list is at most `LISTS` old when a look uses it, and the next look is at most `AGAIN` away.
+    assert!(LISTS + AGAIN <= Duration::seconds(15));
+    let rules = policies::authority::Rules::parse(policies::authority::SHIPPED).unwrap().crl;
+    // The authority looks every five seconds at what waits, and signing the longest part takes less than three.
+    assert!(LISTS + AGAIN + Duration::seconds(rules.partition.after_change(u64::MAX) + 5 + 3) < Duration::minutes(1));
+}
+
+#[test]
+fn a_list_that_stays_away_ends_sessions_in_the_end() {
+    let city = City::found();
+    let mine = city.address(city.citizen);
+    let standing = city.enter(&city.certificate(2, named("kept"), MAIL, "2.2", &[&mine]), None).unwrap();
+    let over_at = |after: Duration| {
+        let mut ended = city.directory.ended();
+        city.clock.set(NOW + after);
+        city.logins.look_again();
+        ended.is_of(city.citizen, standing.login.credential, None)
+    };
+    // The hour begins when it was last known to be good, whether or not the list changed since.
+    let (second, last_known) = (Duration::seconds(1), Duration::minutes(40));
+    assert!(!over_at(Duration::minutes(2)) && !over_at(last_known));
+    *city.lists.0.lock().unwrap() = None;
+    assert!(!over_at(Duration::minutes(61)) && !over_at(last_known + UNKNOWN - second));
+    assert!(over_at(last_known + UNKNOWN));
 }
 
 #[test]

@@ -89,9 +89,11 @@ fn the_terms_are_those_of_the_rules() {
         has(format!("| {kind}: made anew, in any case, after | {} hours |", pace.every_seconds / 3_600));
         has(format!("| {kind}: made anew, with a change waiting, after | {} seconds |", pace.after_change_seconds));
     }
-    let large = crl.whole.large.unwrap();
-    has(format!("| Whole CRL of more than {} entries: made anew, with a change waiting, after | {} seconds |", large.above, large.after_change_seconds));
-    assert_eq!((crl.partition.large, crl.delta.large), (None, None));
+    for (kind, large) in [("Whole CRL", crl.whole.large), ("CRL of a part", crl.partition.large)] {
+        let large = large.unwrap();
+        has(format!("| {kind} of more than {} entries: made anew, with a change waiting, after | {} seconds |", large.above, large.after_change_seconds));
+    }
+    assert_eq!(crl.delta.large, None);
     let terms = rows("| Renewal and change | Terms |");
     let said = |row: String| assert!(terms.contains(&row.as_str()), "{row}\n{terms:#?}");
     for (profile, renewable) in rules.renewal.profiles() {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod prove;
+mod standing;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -10,10 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use keys::NoteKey;
 use merkle::{FULL, Kind, NoteSigner, Rows, Tile, TileWriter, Verified};
 use runtime::exit::{Exit, Problem};
-use store::{Store, StoreError};
+use store::{Batch, CommitError, Store, StoreError};
 
 pub use merkle::{Checkpoint, Hash, Leaf, VerifierKey, leaf_hash, verify_inclusion};
 pub use prove::Proved;
+pub use standing::Standing;
 
 /// The stream of the store that holds the leaves, in order.
 pub const STREAM: &str = "log";
@@ -148,6 +150,15 @@ impl Evidence {
         runtime::state::write_atomically(&self.path, note.as_bytes(), 0o600).map_err(failed)?;
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = Some((checkpoint, note.clone()));
         Ok(note)
+    }
+
+    /// Why the store takes nothing more until it is opened again, where it is so. Waits for its turn behind what commits.
+    pub fn poisoned(&self) -> Option<String> {
+        // An empty commit writes nothing, and is refused like any other.
+        match self.store.commit(Batch::new()) {
+            Err(CommitError::Poisoned { reason }) => Some(reason),
+            _ => None,
+        }
     }
 
     /// The note that was signed last; none before the first.

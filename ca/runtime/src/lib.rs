@@ -21,5 +21,6 @@ pub mod metrics;
 pub mod rate;
 pub mod request;
 pub mod revocation;
+pub mod room;
 pub mod shares;
 pub mod terminal;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
-use hyper::{Request, Uri, header};
+use hyper::header::HeaderValue;
+use hyper::{Request, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use time::OffsetDateTime;
 use tokio::net::TcpStream;
@@ -48,10 +49,17 @@ impl From<RevocationError> for Problem {
     }
 }
 
+struct Kept {
+    at: OffsetDateTime,
+    list: Vec<u8>,
+    /// What its publisher calls this very list: where it is still that one, nothing is sent anew.
+    tag: Option<HeaderValue>,
+}
+
 /// Fetches lists from blocking threads, on the process's runtime. What a list is worth is judged where it is used.
 pub struct RevocationLists {
     handle: Handle,
-    kept: Mutex<HashMap<String, (OffsetDateTime, Vec<u8>)>>,
+    kept: Mutex<HashMap<String, Kept>>,
     /// Why there was none, and when that was found out: by a clock that nobody sets, and after the wait.
     silent: Mutex<HashMap<String, (Instant, String)>>,
     /// Who asks in passing now, one for each address.
@@ -105,7 +113,7 @@ impl RevocationLists {
 
     fn kept(&self, url: &str, now: OffsetDateTime, most: time::Duration) -> Option<Vec<u8>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(url).filter(|(at, _)| (*at..*at + most).contains(&now)).map(|(_, list)| list.clone())
+        kept.get(url).filter(|kept| (kept.at..kept.at + most).contains(&now)).map(|kept| kept.list.clone())
     }
 
     fn was_silent(&self, url: &str) -> Option<RevocationError> {
@@ -118,16 +126,25 @@ impl RevocationLists {
         if let Some(list) = self.kept(url, now, most) {
             return Ok(list);
         }
-        let list = self.handle.block_on(async { timeout(PATIENCE, get(url)).await });
+        let tag = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(url).and_then(|kept| kept.tag.clone());
+        let list = self.handle.block_on(async { timeout(PATIENCE, get(url, tag)).await });
         let list = list.unwrap_or_else(|_| Err(RevocationError::Unreachable { url: url.to_owned(), reason: format!("no answer within {} s", PATIENCE.as_secs()) }));
         let list = list.inspect_err(|error| self.note_silence(url, error))?;
         self.silent.lock().unwrap_or_else(PoisonError::into_inner).remove(url);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MAX_KEPT {
+        if kept.len() >= MAX_KEPT && !kept.contains_key(url) {
             kept.clear();
         }
-        kept.insert(url.to_owned(), (now, list.clone()));
-        Ok(list)
+        match list {
+            Got::New(list, tag) => {
+                kept.insert(url.to_owned(), Kept { at: now, list: list.clone(), tag });
+                Ok(list)
+            }
+            Got::Same => kept.get_mut(url).map(|kept| {
+                kept.at = now;
+                kept.list.clone()
+            }).ok_or_else(|| RevocationError::Unreachable { url: url.to_owned(), reason: "it was let go of meanwhile".into() }),
+        }
     }
 
     fn note_silence(&self, url: &str, error: &RevocationError) {
@@ -143,7 +160,13 @@ impl RevocationLists {
     }
 }
 
-async fn get(url: &str) -> Result<Vec<u8>, RevocationError> {
+enum Got {
+    New(Vec<u8>, Option<HeaderValue>),
+    /// The one that was had before.
+    Same,
+}
+
+async fn get(url: &str, had: Option<HeaderValue>) -> Result<Got, RevocationError> {
     let refused = || RevocationError::Address { url: url.to_owned() };
     let unreachable = |reason: String| RevocationError::Unreachable { url: url.to_owned(), reason };
     let uri: Uri = url.parse().map_err(|_| refused())?;
@@ -155,14 +178,21 @@ async fn get(url: &str) -> Result<Vec<u8>, RevocationError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
     let connection = tokio::spawn(connection);
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::get(path).header(header::HOST, authority.as_str()).body(Empty::<Bytes>::new()).map_err(|_| refused())?;
+    let mut request = Request::get(path).header(header::HOST, authority.as_str()).body(Empty::<Bytes>::new()).map_err(|_| refused())?;
+    // spec: rfc9110#13.1.2
+    let asked_anew = had.map(|tag| request.headers_mut().insert(header::IF_NONE_MATCH, tag)).is_some();
     let answer = sender.send_request(request).await.map_err(|error| unreachable(error.to_string()))?;
+    if asked_anew && answer.status() == StatusCode::NOT_MODIFIED {
+        connection.abort();
+        return Ok(Got::Same);
+    }
     if !answer.status().is_success() {
         return Err(unreachable(format!("the answer is {}", answer.status())));
     }
+    let tag = answer.headers().get(header::ETAG).cloned();
     let body = Limited::new(answer.into_body(), MAX_BYTES).collect().await.map_err(|error| unreachable(error.to_string()))?;
     connection.abort();
-    Ok(body.to_bytes().to_vec())
+    Ok(Got::New(body.to_bytes().to_vec(), tag))
 }
 
 #[cfg(test)]
@@ -229,6 +259,31 @@ mod tests {
         // What is no address is nobody's silence.
         let wrong = ["ftp://a/b".to_owned()];
         assert!((0..2).all(|_| matches!(lists.fetch_in_passing(&wrong, now, Duration::seconds(30)), Err(RevocationError::Address { .. }))));
+    }
+
+    #[test]
+    fn a_list_that_is_still_the_same_is_not_sent_anew() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let urls = [format!("http://{}/a.crl", listener.local_addr().unwrap())];
+        let publisher = std::thread::spawn(move || {
+            let mut known = Vec::new();
+            for (tag, list) in [("\"1\"", "old"), ("\"1\"", "old"), ("\"2\"", "new")] {
+                let (mut connection, _) = listener.accept().unwrap();
+                let mut asked = [0; 1_024];
+                let length = connection.read(&mut asked).unwrap();
+                let has_it = String::from_utf8_lossy(&asked[..length]).to_lowercase().contains(&format!("if-none-match: {tag}"));
+                let answer = if has_it { "HTTP/1.1 304 Not Modified\r\n\r\n".to_owned() } else { format!("HTTP/1.1 200 OK\r\nETag: {tag}\r\nContent-Length: 3\r\n\r\n{list}") };
+                connection.write_all(answer.as_bytes()).unwrap();
+                known.push(has_it);
+            }
+            known
+        });
+        let lists = RevocationLists::new(runtime.handle().clone());
+        let had = |seconds: i64| lists.fetch_within(&urls, OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds), Duration::seconds(10)).unwrap();
+        // Told to be the same at ten seconds, it is young again until twenty.
+        assert_eq!([0, 9, 10, 19, 20].map(|at| had(at).concat()), [b"old", b"old", b"old", b"old", b"new"]);
+        assert_eq!(publisher.join().unwrap(), [false, true, false]);
     }
 
     #[test]

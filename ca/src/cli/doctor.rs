@@ -21,7 +21,6 @@ use crate::operation::Operation;
 use crate::service::Outcome;
 use crate::time_source::{Doubt, TimeSource};
 
-const MIB: u64 = 1 << 20;
 const WAIT: Duration = Duration::from_secs(5);
 
 pub fn doctor(place: &Place, online: bool) -> Result<(), Problem> {
@@ -31,7 +30,7 @@ pub fn doctor(place: &Place, online: bool) -> Result<(), Problem> {
     let mut findings = if remote { Vec::new() } else { modes(&place.directory) };
     let within_reach = if remote { Vec::new() } else { roots_within_reach(&place.directory) };
     if !remote {
-        findings.push(space(&place.directory));
+        findings.push(runtime::room::finding(&place.directory, "nothing is issued or revoked"));
         findings.push(time_source(&place.directory));
     }
     match ask::ask(place, Operation::Doctor) {
@@ -92,22 +91,6 @@ fn root_in_token(root: &str, demonstration: bool) -> Finding {
     let what = format!("root's key: that of {root} is in the token that the service opens, so within reach of the service, and whoever takes the service over makes authorities");
     let next = "keep it in a token of its own, with a PIN of its own, on a machine without a network; an authority whose root was never here is founded with `ca hierarchy request`";
     if demonstration { Finding::warn(what, next) } else { Finding::fail(what, next) }
-}
-
-fn space(directory: &Path) -> Finding {
-    match rustix::fs::statvfs(directory) {
-        Ok(found) => graded(found.f_bavail.saturating_mul(found.f_frsize) / MIB),
-        Err(error) => Finding::fail(format!("disk: {error}"), "check the directory"),
-    }
-}
-
-fn graded(free: u64) -> Finding {
-    let what = format!("disk: {free} MiB free");
-    match free {
-        0..256 => Finding::fail(what, "make room: without it nothing is issued or revoked"),
-        256..2_048 => Finding::warn(what, "make room soon"),
-        _ => Finding::ok(what),
-    }
 }
 
 /// Whether the source that ca.toml names vouches for this host's clock, asked here and now.
@@ -215,7 +198,6 @@ mod tests {
         assert_eq!([true, false].map(|demonstration| root_in_token("root", demonstration).grade), [Grade::Warn, Grade::Fail]);
         assert_eq!(["http://127.0.0.1:8440", "http://localhost", "http://[::1]:80", "http://ca.example.cn:8440"].map(|url| is_loopback(host_name(url))), [true, true, true, false]);
         assert_eq!(verdict(&found).unwrap_err().exit, Exit::Damaged);
-        assert_eq!([0, 300, 5_000].map(|free| graded(free).grade), [Grade::Fail, Grade::Warn, Grade::Ok]);
     }
 
     #[test]

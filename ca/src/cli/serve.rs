@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Router;
+use evidence::Standing;
 use runtime::admin::AdminSocket;
 use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
@@ -30,7 +31,10 @@ use crate::timestamps::{SignerWatch, Timestamps};
 pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>, clock_was_ahead: bool) -> Result<(), Problem> {
     runtime::log::init();
     let passphrase = passphrase(place)?;
+    runtime::room::check(&place.directory)?;
     let mut opened = crate::init::open_at(&place.directory, base_url, &passphrase, Arc::new(SystemClock), clock_was_ahead)?;
+    let store = store::place(&opened.configuration.store, &place.directory);
+    runtime::room::check(&store)?;
     let status = Status::new(&opened.authority).map_err(|error| Problem::new(Exit::Damaged, "issuer", error.to_string(), "restore the store from a backup"))?;
     let status = Arc::new(status);
     let lists = Arc::new(Lists::new(Arc::clone(&opened.authority.store)));
@@ -48,10 +52,12 @@ pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>, 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal(&error))?;
     // The lock on the directory is held until the last answer is given.
     let _directory = opened.directory;
-    let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())).with_token(opened.token).with_administration(endpoint).with_timestamps(timestamps));
+    let standing = Arc::new(Standing::new(Arc::clone(&service.evidence), store));
+    let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())).with_token(opened.token).with_administration(endpoint).with_timestamps(timestamps).with_standing(Arc::clone(&standing)));
     let public = Public { authority: Arc::clone(&service.authority), status, lists };
     let outbox = opened.configuration.outbox;
     runtime.block_on(run(service.clone(), Arc::new(public), jobs, listen, &place.directory, outbox, opened.practice_statement))?;
+    standing.ended()?;
     service.evidence.advance()?;
     tracing::info!("ended");
     Ok(())

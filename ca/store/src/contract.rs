@@ -77,7 +77,8 @@ pub(crate) fn tells_damage(error: &std::io::Error) -> bool {
 ///   far a stream had come.
 /// - What was acknowledged survives the end of the process at any moment, a power cut and a full disk.
 /// - A commit that hangs past the watchdog's deadline ends the process.
-/// - After `Poisoned` every further commit is refused until the store is opened again.
+/// - After `Poisoned` every further commit is refused until the store is opened again, one of an empty batch too: that tells of it
+///   and writes nothing.
 pub trait Store: Send + Sync {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError>;
 

@@ -1,6 +1,6 @@
 //! One line of configuration names the engine: `fjall:DIRECTORY` or `sled:DIRECTORY`, relative to the state directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::committer::{Engine, guarded};
@@ -22,9 +22,14 @@ pub fn open_watched(configuration: &str, base: &Path, watchdog: Watchdog) -> Res
     }
 }
 
+/// Where the store that `configuration` names is kept.
+pub fn place(configuration: &str, base: &Path) -> PathBuf {
+    base.join(configuration.split_once(':').map_or("", |(_, directory)| directory))
+}
+
 /// A new engine alone, for who fills it before anybody commits; one that stands already is refused.
 pub(crate) fn engine(configuration: &str, base: &Path) -> Result<Arc<dyn Engine>, StoreError> {
-    let place = base.join(configuration.split_once(':').map_or("", |(_, directory)| directory));
+    let place = place(configuration, base);
     if std::fs::read_dir(&place).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(StoreError::Unavailable { reason: format!("{} holds something already", place.display()) });
     }

@@ -21,18 +21,26 @@ pub struct Selected {
     pub validity: u64,
     pub next: u64,
     pub exists: u64,
+    /// The highest MODSEQ that was told.
+    pub modseq: u64,
 }
 
-/// A message as it was fetched: its Message-ID and whether it is flagged.
+/// A message as it was fetched: its Message-ID, whether it is flagged, and when it changed last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
     pub id: String,
     pub flagged: bool,
+    pub modseq: u64,
 }
 
 fn number(text: &str, after: &str) -> Option<u64> {
     let (_, rest) = text.split_once(after)?;
     rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// The highest MODSEQ that these lines tell of, 0 where none does.
+pub fn highest(lines: &[String]) -> u64 {
+    lines.iter().flat_map(|line| [number(line, "MODSEQ ("), number(line, "HIGHESTMODSEQ ")]).flatten().max().unwrap_or(0)
 }
 
 impl Imap {
@@ -87,6 +95,10 @@ impl Imap {
         loop {
             let line = self.line()?;
             let last = line.strip_prefix(tag).map(str::to_owned);
+            // Nothing can be stored now: what was asked is done or not, as if the server were gone.
+            if last.as_deref().is_some_and(|last| last.starts_with("NO [UNAVAILABLE]")) {
+                return None;
+            }
             assert!(last.as_deref().is_none_or(|last| last.starts_with("OK")), "{}: {line}", command.split(' ').next().unwrap_or_default());
             lines.push(line);
             if last.is_some() {
@@ -109,18 +121,24 @@ impl Imap {
     }
 
     pub fn select(&mut self, folder: &str) -> Option<Selected> {
-        let told = self.ask(&format!("SELECT {folder}"))?.concat();
+        let told = self.ask(&format!("SELECT {folder} (CONDSTORE)"))?.concat();
         let exists = told.lines().find_map(|line| line.strip_prefix("* ")?.strip_suffix(" EXISTS")?.parse().ok());
-        Some(Selected { validity: number(&told, "UIDVALIDITY ").unwrap(), next: number(&told, "UIDNEXT ").unwrap(), exists: exists.unwrap() })
+        Some(Selected { validity: number(&told, "UIDVALIDITY ").unwrap(), next: number(&told, "UIDNEXT ").unwrap(), exists: exists.unwrap(), modseq: number(&told, "HIGHESTMODSEQ ").unwrap() })
+    }
+
+    /// By UID when each of the selected folder's messages changed last.
+    pub fn modseqs(&mut self) -> Option<BTreeMap<u64, u64>> {
+        let lines = self.ask("UID FETCH 1:* (UID MODSEQ)")?;
+        Some(lines.iter().filter(|line| line.starts_with("* ")).filter_map(|line| Some((number(line, "UID ")?, number(line, "MODSEQ (")?))).collect())
     }
 
     /// The selected folder's messages from this UID on, by UID. Each body is read by the server and held against its digest.
     pub fn fetch(&mut self, from: u64) -> Option<BTreeMap<u64, Fetched>> {
         let mut found = BTreeMap::new();
-        for line in self.ask(&format!("UID FETCH {from}:* (UID FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))? {
+        for line in self.ask(&format!("UID FETCH {from}:* (UID FLAGS MODSEQ BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))? {
             let Some(uid) = number(&line, "UID ").filter(|uid| *uid >= from && line.starts_with("* ")) else { continue };
             let (_, id) = line.split_once("Message-ID: ").unwrap_or_else(|| panic!("{line}"));
-            let fetched = Fetched { id: id.split(['\r', '\n']).next().unwrap_or_default().to_owned(), flagged: line.contains("\\Flagged") };
+            let fetched = Fetched { id: id.split(['\r', '\n']).next().unwrap_or_default().to_owned(), flagged: line.contains("\\Flagged"), modseq: number(&line, "MODSEQ (").unwrap() };
             assert_eq!(found.insert(uid, fetched), None, "UID {uid} twice");
         }
         Some(found)

@@ -13,8 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
+use certs_test::disk::Disk;
 use certs_test::office::{Office, bureau_of, of_another_account};
-use imap::{Fetched, Imap, Selected};
+use certs_test::programs::run;
+use imap::{Fetched, Imap, Selected, highest};
 use smtp::{Sent, Smtp};
 
 /// Rounds in the ordinary tests.
@@ -44,6 +46,8 @@ struct Seen {
     selected: Selected,
     /// Message-IDs and the UIDs under which they stand.
     messages: HashMap<String, u64>,
+    /// By UID the MODSEQ that was told.
+    modseqs: BTreeMap<u64, u64>,
 }
 
 /// A message the mail client made, and what it was told of it.
@@ -53,6 +57,8 @@ struct Letter {
     appended: bool,
     flagging: bool,
     flagged: bool,
+    /// Told with its flag.
+    modseq: u64,
     moving: bool,
     moved: bool,
 }
@@ -118,7 +124,7 @@ fn letter(imap: &mut Imap, id: String, move_it: bool, letters: &mut Vec<Letter>)
     let letter = letters.last_mut()?;
     let uid = imap.append("INBOX", &text)?;
     (letter.appended, letter.flagging) = (true, true);
-    imap.ask(&format!("UID STORE {uid} +FLAGS (\\Flagged)"))?;
+    letter.modseq = highest(&imap.ask(&format!("UID STORE {uid} +FLAGS (\\Flagged)"))?);
     letter.flagged = true;
     if move_it {
         letter.moving = true;
@@ -166,6 +172,7 @@ fn advanced(imap: &mut Imap, folder: &str, before: Selected, at: &str) -> Select
     let now = imap.select(folder).unwrap();
     assert!(before.validity == 0 || before.validity == now.validity, "{at}: UIDVALIDITY {} after {}", now.validity, before.validity);
     assert!(now.next >= before.next, "{at}: UIDNEXT {} after {}", now.next, before.next);
+    assert!(now.modseq >= before.modseq, "{at}: HIGHESTMODSEQ {} after {}", now.modseq, before.modseq);
     now
 }
 
@@ -174,11 +181,17 @@ fn received(office: &Office, told: &mut Told, at: &str) {
     for (place, seen) in told.inboxes.iter_mut().enumerate() {
         let mut imap = Imap::open(office, &office.people[place]).unwrap();
         let now = advanced(&mut imap, "INBOX", seen.selected, at);
-        for (uid, Fetched { id, .. }) in imap.fetch(seen.selected.next.max(1)).unwrap() {
+        for (uid, Fetched { id, modseq, .. }) in imap.fetch(seen.selected.next.max(1)).unwrap() {
             assert!(uid < now.next, "{at}: UID {uid} is not below {}", now.next);
+            // Who asks for what changed since the last time is told of it.
+            assert!(modseq > seen.selected.modseq, "{at}: UID {uid} is new with MODSEQ {modseq}, {} was told before", seen.selected.modseq);
             assert_eq!(seen.messages.insert(id.clone(), uid), None, "{at}: {id} twice");
         }
-        seen.selected = now;
+        let modseqs = imap.modseqs().unwrap();
+        for (uid, before) in &seen.modseqs {
+            assert!(modseqs.get(uid).is_some_and(|now| now >= before), "{at}: MODSEQ {:?} of UID {uid} after {before}", modseqs.get(uid));
+        }
+        (seen.selected, seen.modseqs) = (now, modseqs);
         assert_eq!(now.exists, seen.messages.len() as u64, "{at}: a message that was seen is gone");
     }
     for Sent { id, recipients, taken, later } in told.sent.drain(..) {
@@ -191,28 +204,30 @@ fn received(office: &Office, told: &mut Told, at: &str) {
 /// The mail client's own folders; they are emptied for the next round.
 fn kept(office: &Office, told: &mut Told, at: &str) {
     let mut imap = Imap::open(office, &office.institutions[0]).unwrap();
-    let mut found: BTreeMap<String, Vec<(usize, bool)>> = BTreeMap::new();
+    let mut found: BTreeMap<String, Vec<(usize, bool, u64)>> = BTreeMap::new();
     for (place, folder) in FOLDERS.into_iter().enumerate() {
         let before = told.folders[place];
-        let now = advanced(&mut imap, folder, before, at);
+        let mut now = advanced(&mut imap, folder, before, at);
         if now.exists > 0 {
-            for (uid, Fetched { id, flagged }) in imap.fetch(1).unwrap() {
+            for (uid, Fetched { id, flagged, modseq }) in imap.fetch(1).unwrap() {
                 assert!((before.next..now.next).contains(&uid), "{at}: UID {uid} was given before");
-                found.entry(id).or_default().push((place, flagged));
+                assert!(modseq > before.modseq, "{at}: UID {uid} is new with MODSEQ {modseq}, {} was told before", before.modseq);
+                found.entry(id).or_default().push((place, flagged, modseq));
             }
-            imap.ask("STORE 1:* +FLAGS.SILENT (\\Deleted)").unwrap();
-            imap.ask("EXPUNGE").unwrap();
+            let told = imap.ask("STORE 1:* +FLAGS.SILENT (\\Deleted)").unwrap();
+            now.modseq = now.modseq.max(highest(&told)).max(highest(&imap.ask("EXPUNGE").unwrap()));
         }
         told.folders[place] = now;
     }
     for letter in told.letters.drain(..) {
         let places = found.remove(&letter.id).unwrap_or_default();
-        let Some((place, flagged)) = places.first().filter(|_| places.len() == 1) else {
+        let Some((place, flagged, modseq)) = places.first().filter(|_| places.len() == 1) else {
             assert!(places.is_empty() && !letter.appended, "{at}: {} stands {} times", letter.id, places.len());
             continue;
         };
         assert!(*flagged || !letter.flagged, "{at}: a flag of {} is lost", letter.id);
         assert!(!*flagged || letter.flagging, "{at}: {} has a flag that nobody set", letter.id);
+        assert!(*place == 1 || *modseq >= letter.modseq, "{at}: MODSEQ {modseq} of {} after {}", letter.id, letter.modseq);
         assert!((*place == 1 && letter.moving) || (*place == 0 && !letter.moved), "{at}: {} stands in {}", letter.id, FOLDERS[*place]);
         told.changes += u64::from(letter.appended) + u64::from(letter.flagged) + u64::from(letter.moved);
     }
@@ -353,6 +368,77 @@ fn an_end_in_order_loses_nothing_acknowledged() {
     assert_eq!(unanswered, 0, "messages that nobody answered for");
     assert!(told.mails > 0);
     println!("{} mails taken over six ends", told.mails);
+}
+
+/// A disk fills up while mail comes in by SMTP and IMAP. What was acknowledged is there once; the gateway says that it is not well, lets
+/// everybody read, and ends by itself once there is room.
+#[test]
+fn on_a_full_disk_nothing_acknowledged_is_lost_and_the_gateway_ends_to_be_started_anew() {
+    let disk = Disk::of(700);
+    if !disk.is_small() {
+        return;
+    }
+    let mut office = Office::open(disk.path(), 3);
+    let month = Month { number: 0, ready: false, ended: 0, tries: 0 };
+    let mut told = Told { inboxes: Default::default(), sent: Vec::new(), letters: Vec::new(), folders: Default::default(), month, mails: 0, changes: 0 };
+    for round in 0..5 {
+        let at = format!("full {round}");
+        let (begin, ended, letters) = (Barrier::new(SENDERS + 2), AtomicBool::new(false), Mutex::default());
+        let filler = std::thread::scope(|scope| {
+            let (working, begin, ended) = (&office, &begin, &ended);
+            let senders: Vec<_> = (0..SENDERS).map(|number| scope.spawn(move || sender(working, &format!("f{round}-{number}"), begin, ended))).collect();
+            let client = scope.spawn(|| *letters.lock().unwrap() = client(working, round, begin, ended));
+            begin.wait();
+            std::thread::sleep(Duration::from_millis(300 + round * 37));
+            let filler = disk.fill();
+            // Each goes on until it is refused; who is in the way of nobody's refusal is ended.
+            let until = Instant::now() + Duration::from_secs(60);
+            while Instant::now() < until && !(client.is_finished() && senders.iter().all(|sender| sender.is_finished())) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            assert!(!ended.swap(true, Ordering::Relaxed) && Instant::now() < until, "{at}: mail is taken in on a full disk");
+            for sender in senders {
+                // A refusal says that nobody knows: it is with all or with none.
+                told.sent.extend(sender.join().unwrap().into_iter().map(|sent| Sent { later: false, ..sent }));
+            }
+            filler
+        });
+        told.letters = letters.into_inner().unwrap();
+        let health = || run("curl", &["-s", &format!("http://127.0.0.1:{}/healthz", office.http)], &office.home).out;
+        let until = Instant::now() + Duration::from_secs(10);
+        while !health().contains("\"code\":\"store\"") {
+            assert!(Instant::now() < until, "{at}: it calls itself well: {}", health());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // What is there can be read.
+        let mut imap = Imap::open(&office, &office.people[0]).unwrap();
+        imap.select("INBOX").unwrap();
+        imap.fetch(1).unwrap();
+        drop(imap);
+        if round == 0 {
+            // Started into the full disk it says so, and takes nothing.
+            office.kill_gateway();
+            let said = office.mailgw(&["serve"]);
+            assert!(said.code == 6 && said.err.contains("make room"), "{said:?}");
+            std::fs::remove_file(filler).unwrap();
+        } else {
+            std::fs::remove_file(filler).unwrap();
+            let until = Instant::now() + Duration::from_secs(60);
+            let status = loop {
+                if let Some(status) = office.gateway_ended() {
+                    break status;
+                }
+                assert!(Instant::now() < until, "{at}: it does not end");
+                std::thread::sleep(Duration::from_millis(20));
+            };
+            assert_eq!(status.code(), Some(6), "{at}");
+        }
+        office.start_gateway();
+        received(&office, &mut told, &at);
+        kept(&office, &mut told, &at);
+    }
+    assert!(told.mails > 0 && told.changes > 0);
+    println!("{} mails and {} changes by IMAP over five full disks", told.mails, told.changes);
 }
 
 #[test]

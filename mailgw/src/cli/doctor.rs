@@ -16,6 +16,12 @@ pub fn doctor(place: &Place) -> Result<(), Problem> {
         findings.push(Finding::warn("service: it is not running", "start it with `mailgw serve`"));
     }
     let configuration: Configuration = runtime::config::read(&place.directory.join(CONFIGURATION))?;
+    let without = "no mail is taken in";
+    findings.push(runtime::room::finding(&place.directory, without));
+    let store = store::place(&configuration.store, &place.directory);
+    if !store.starts_with(&place.directory) {
+        findings.push(runtime::room::finding(&store, without));
+    }
     let examined = ask::ask(place, Operation::Doctor);
     let read = if let Ok(Outcome::Examined(examined)) = &examined { examined.policies.as_deref() } else { None };
     findings.push(crate::doctor::policies(&place.directory.join(crate::policy::DIRECTORY), read));

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::Method;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
 use clap::Subcommand;
+use evidence::Standing;
 use keys::Passphrase;
 use runtime::admin::{AdminClient, AdminSocket, CallError, SOCKET};
 use runtime::clock::SystemClock;
@@ -138,19 +138,24 @@ fn ask(place: &Place, operation: Operation) -> Result<Outcome, Problem> {
 
 fn serve(place: &Place) -> Result<(), Problem> {
     runtime::log::init();
+    runtime::room::check(&place.directory)?;
     let (sealer, _directory) = open(place)?;
     let sealer = Arc::new(sealer);
-    super::ask::runtime()?.block_on(listen(Arc::clone(&sealer), &place.directory))?;
+    let configuration: Configuration = runtime::config::read(&place.directory.join(CONFIGURATION))?;
+    let store = store::place(&configuration.store, &place.directory);
+    runtime::room::check(&store)?;
+    let standing = Arc::new(Standing::new(Arc::clone(&sealer.evidence), store));
+    super::ask::runtime()?.block_on(listen(Arc::clone(&sealer), Arc::clone(&standing), &place.directory))?;
+    standing.ended()?;
     sealer.evidence.advance()?;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn listen(sealer: Arc<Sealer>, directory: &std::path::Path) -> Result<(), Problem> {
+async fn listen(sealer: Arc<Sealer>, standing: Arc<Standing>, directory: &std::path::Path) -> Result<(), Problem> {
     let shutdown = Shutdown::on_signals().map_err(|error| internal(&error))?;
     let admin = AdminSocket::bind(directory).await?;
-    let healthy = Arc::new(AtomicBool::new(true));
-    let jobs = tokio::spawn(crate::job::head(Arc::clone(&sealer.evidence), healthy, shutdown.clone()));
+    let jobs = tokio::spawn(crate::job::head(standing, shutdown.clone()));
     tracing::info!("sealing");
     admin.serve(router(sealer), shutdown).await;
     jobs.await.map_err(|error| Problem::new(Exit::Internal, "job", error.to_string(), "read the log above"))

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
+use ::evidence::Standing;
 use runtime::admin::AdminSocket;
 use runtime::clock::SystemClock;
 use runtime::exit::{Exit, Problem};
@@ -49,7 +49,9 @@ use crate::wire::{autoconfig, granted, imap, opening, pop3, push, smtp};
 
 pub fn serve(place: &Place, domain: Option<&str>) -> Result<(), Problem> {
     runtime::log::init();
+    runtime::room::check(&place.directory)?;
     let opened = crate::init::open(&place.directory, domain, &passphrase(place)?, Arc::new(SystemClock))?;
+    runtime::room::check(&store::place(&opened.configuration.store, &place.directory))?;
     let (tls, _) = watch::channel(crate::tls::current(&*opened.gateway.store, &opened.gateway.keys)?);
     // The lock on the directory is held until all work has ended: dropped after the runtime, which waits for it.
     let _directory = opened.directory;
@@ -79,7 +81,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
         None => None,
     };
     let admin = AdminSocket::bind(directory).await?;
-    let healthy = Arc::new(AtomicBool::new(true));
+    let standing = Arc::new(Standing::new(Arc::clone(&service.evidence), store::place(&configuration.store, directory)));
     let mut background = Background::default();
     background.begin("pushes", crate::job::pushes(service.clone(), shutdown.clone()));
     background.begin("papers", crate::job::papers(service.clone(), shutdown.clone()));
@@ -92,7 +94,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     background.begin("notifications", notifications(&service, configuration.texts.as_ref(), &metrics, shutdown.clone())?);
     background.begin("warnings", crate::job::warnings(Arc::clone(&service.gateway), shutdown.clone()));
     background.begin("forgetting", crate::job::forgetting(Arc::clone(&service.gateway), shutdown.clone()));
-    background.begin("log", crate::job::head(Arc::clone(&service.evidence), Arc::clone(&healthy), shutdown.clone()));
+    background.begin("log", crate::job::head(Arc::clone(&standing), shutdown.clone()));
     let requests = Requests::new();
     let counts = requests.clone();
     let bureaus = Arc::new(push::BureausTls::new(&service.gateway.anchors, tls(&service)?)?);
@@ -133,7 +135,8 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     let owed = crate::job::owed(&metrics).map_err(|error| wrong(&error.to_string()))?;
     background.begin("endings", crate::job::endings(Arc::clone(&service.gateway), Arc::clone(&service.authority), owed, shutdown.clone()));
     let listeners = *service.gateway.directory.policy().listeners();
-    let public = runtime::http::health(move || health(&healthy)).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
+    let looked_at = Arc::clone(&standing);
+    let public = runtime::http::health(move || looked_at.check()).merge(runtime::http::metrics(move || metrics.render() + &counts.render()));
     tracing::info!(smtp = %listen.smtp, imap = %listen.imap, imaps = %listen.imaps, domain = service.gateway.settings.domain, "serving");
     tokio::join!(
         reception.serve(smtp, Door::StartTls, shutdown.clone()),
@@ -153,7 +156,8 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     );
     // Work whose caller has left still ends at its next commit; it needs this runtime until then.
     drop(long_work.write().await);
-    background.ended().await
+    background.ended().await?;
+    standing.ended()
 }
 
 async fn bound(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Problem> {
@@ -336,11 +340,4 @@ async fn operate_long(State(service): State<Service>, Extension(caller): Extensi
         let done = runtime::request::spawn_blocking(work).await;
         done.map_err(|error| Problem::new(Exit::Internal, "operation", error.to_string(), "report this with the log"))?
     }))
-}
-
-fn health(healthy: &AtomicBool) -> Result<(), Problem> {
-    if healthy.load(Ordering::Relaxed) {
-        return Ok(());
-    }
-    Err(Problem::new(Exit::Unavailable, "log", "the log's head cannot be signed and stored", "look at the disk; service resumes by itself"))
 }

@@ -21,10 +21,13 @@ use crate::record::bureau::Chain;
 use crate::flow::login::meant;
 use crate::wire::accounts::{Entered, Login, LoginRefusal, Shown};
 
-/// Lists this old are believed here: with `AGAIN` a revocation that is published ends a session within a minute.
-const LISTS: Duration = Duration::seconds(30);
+/// Lists this old are believed here: with `AGAIN` a revocation that is published ends a session within a quarter of a minute, and with the
+/// authority's own time to publish it (`crl.toml`) within a minute. One that is still the same is not sent anew.
+pub const LISTS: Duration = Duration::seconds(10);
 /// How often sessions that stand are looked at again.
-pub const AGAIN: std::time::Duration = std::time::Duration::from_secs(15);
+pub const AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long a session stands of whose certificate nobody can say whether it is revoked, since it was last known that it is not.
+pub const UNKNOWN: Duration = Duration::hours(1);
 /// Certificates of a client, its issuers included.
 const MAX_CHAIN: usize = 8;
 
@@ -72,6 +75,8 @@ struct Looked {
     shown: Weak<Shown>,
     lists: Vec<Arc<[u8]>>,
     at: OffsetDateTime,
+    /// When it was last known that it is not revoked.
+    known: OffsetDateTime,
 }
 
 /// Who may log in by certificate, and who did.
@@ -143,30 +148,33 @@ impl CertificateLogins {
         // Two sessions of one certificate in one mailbox are looked at once.
         let place = (sha256, number);
         let shown = standing.get(&place).and_then(|looked| looked.shown.upgrade()).filter(|known| known.operator == operator).unwrap_or(shown);
-        standing.insert(place, Looked { shown: Arc::downgrade(&shown), lists, at: now });
+        standing.insert(place, Looked { shown: Arc::downgrade(&shown), lists, at: now, known: now });
         Ok(Entered { login: Login { number, credential: Credential::Certificate(sha256), operator }, signature: None, shown: Some(shown), token: None })
     }
 
     /// Every certificate by which a session stands, once more: one that is revoked or over ends its sessions. Blocking.
     pub fn look_again(&self) {
-        let of = |looked: &Looked| looked.shown.upgrade().map(|shown| (shown, looked.lists.clone(), looked.at));
+        let of = |looked: &Looked| looked.shown.upgrade().map(|shown| (shown, looked.lists.clone(), looked.at, looked.known));
         let standing: Vec<_> = self.standing.lock().unwrap_or_else(PoisonError::into_inner).values().filter_map(of).collect();
         let now = self.clock.now();
-        for (shown, lists, at) in standing {
+        for (shown, lists, at, known) in standing {
             let before = Some(lists.as_slice()).filter(|_| (at..at + SAME).contains(&now));
             let still = self.holder(&shown.chain).and_then(|account| {
                 let operates = shown.operator.map(|which| self.directory.operator_stands(shown.number, which)).transpose()?;
                 if operates == Some(false) { Err(Refused::Nobody) } else { self.trusted(&shown.chain, purpose(&account), before, now) }
             });
             match still {
-                Ok((_, after)) if before.is_some_and(|before| same(before, &after)) => {}
-                Ok((_, lists)) => {
+                Ok((_, after)) => {
                     if let Some(looked) = self.standing.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&(shown.sha256, shown.number)) {
-                        (looked.lists, looked.at) = (lists, now);
+                        looked.known = now;
+                        if !before.is_some_and(|before| same(before, &after)) {
+                            (looked.lists, looked.at) = (after, now);
+                        }
                     }
                 }
-                // Nothing is known against it: a list that cannot be had for a while throws nobody out, and lets nobody in.
-                Err(Refused::Lists(_) | Refused::Directory(_) | Refused::Trust(TrustError::List(_) | TrustError::Path { error: PathError::RevocationUnknown, .. })) => {
+                // Nothing is known against it: a list that cannot be had for a while throws nobody out, and lets nobody in. Without end it
+                // would be how to go on with a key that was revoked: by keeping the list away.
+                Err(Refused::Lists(_) | Refused::Directory(_) | Refused::Trust(TrustError::List(_) | TrustError::Path { error: PathError::RevocationUnknown, .. })) if now < known + UNKNOWN => {
                     tracing::warn!("whether a certificate by which somebody is logged in is revoked cannot be found out");
                 }
                 Err(reason) => {

@@ -132,7 +132,7 @@ mod tests {
             ("root_days = 365", "root_days = 367", "367 days"),
             ("valid_hours = 168", "valid_hours = 24", "good for 24 h"),
             ("valid_hours = 168", "valid_hours = 9000", "good for 9000 h"),
-            ("after_change_seconds = 30", "after_change_seconds = 0", "0 s after"),
+            ("after_change_seconds = 10", "after_change_seconds = 0", "0 s after"),
             ("after_change_seconds = 3600 }", "after_change_seconds = 59 }", "a long list"),
             ("after_change_seconds = 3600 }", "after_change_seconds = 86401 }", "a long list"),
             ("every_hours = 1\n", "every_hours = 0\n", "made every 0 h"),

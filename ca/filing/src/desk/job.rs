@@ -2,10 +2,9 @@
 //! unsealed, and keeps what is signed provable.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use evidence::Evidence;
+use evidence::Standing;
 use runtime::metrics::Gauge;
 use runtime::shutdown::Shutdown;
 
@@ -22,26 +21,20 @@ const UNNAMED_EVERY: Duration = Duration::from_mins(10);
 /// How often what is due in the archive is looked for.
 const ARCHIVE_EVERY: Duration = Duration::from_hours(1);
 
-pub async fn head(evidence: Arc<Evidence>, healthy: Arc<AtomicBool>, shutdown: Shutdown) {
+/// Signs the log's head until shutdown, and begins that where the store has to be opened again.
+pub async fn head(standing: Arc<Standing>, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(HEAD_EVERY);
     loop {
         tokio::select! {
             () = shutdown.wait() => return,
             _ = tick.tick() => {}
         }
-        let evidence = Arc::clone(&evidence);
-        let done = tokio::task::spawn_blocking(move || evidence.advance()).await;
-        let well = match done {
-            Ok(Ok(_)) => true,
-            Ok(Err(error)) => {
-                if healthy.load(Ordering::Relaxed) {
-                    tracing::error!(%error, "signing the log's head");
-                }
-                false
-            }
-            Err(_) => false,
-        };
-        healthy.store(well, Ordering::Relaxed);
+        let standing = Arc::clone(&standing);
+        match tokio::task::spawn_blocking(move || standing.look()).await {
+            Ok(true) => shutdown.begin(),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "signing the log's head ended abnormally"),
+        }
     }
 }
 

@@ -24,8 +24,12 @@ struct Client {
 
 impl Client {
     fn new(tls: bool) -> Self {
+        Self::of(tls, LIMIT)
+    }
+
+    fn of(tls: bool, max_size: usize) -> Self {
         let host = Domain::parse("mx.b.cn").unwrap();
-        let (session, greeting) = Session::new(Settings { host, tls, starttls: true, role: Role::Exchange, dsn: false, offer: Offer::default(), budget: protocol::budget::Budget::default(), max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
+        let (session, greeting) = Session::new(Settings { host, tls, starttls: true, role: Role::Exchange, dsn: false, offer: Offer::default(), budget: protocol::budget::Budget::default(), max_size, max_recipients: MAX_RECIPIENTS, max_copies: 5 * max_size });
         let mut client = Self { session, said: Vec::new(), delivered: Vec::new(), closed: false, tls };
         client.take(greeting);
         assert_eq!(std::mem::take(&mut client.said), b"220 mx.b.cn ESMTP\r\n");
@@ -381,6 +385,18 @@ fn a_message_in_pieces() {
     assert_eq!(client.delivered.pop().unwrap().1, b"a\r\n\r\n");
     client.send(b"MAIL FROM:<x@y.cn>\r\nRCPT TO:<a@b.cn>\r\nBDAT 3\r\nabcRSET\r\n");
     assert_eq!(client.send(b"DATA\r\n"), "503 5.5.1 Send MAIL first\r\n");
+}
+
+#[test]
+fn a_line_beyond_the_bound_is_told_as_that() {
+    let long = vec![b'x'; (1 << 20) + 1];
+    let bdat = [format!("BDAT {} LAST\r\n", long.len()).as_bytes(), &long].concat();
+    for text in [[b"DATA\r\n".as_slice(), &long, b"\r\n.\r\n"].concat(), bdat] {
+        let mut client = Client::of(false, 4 << 20);
+        client.send(b"EHLO x\r\nMAIL FROM:<x@y.cn>\r\nRCPT TO:<a@b.cn>\r\n");
+        let said = client.send(&text);
+        assert!(said.ends_with("554 5.6.0 The message has a line of more than 1 MiB; encode it\r\n"), "{said}");
+    }
 }
 
 #[test]

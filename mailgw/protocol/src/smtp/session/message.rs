@@ -125,7 +125,7 @@ impl Session {
         match flaw {
             Flaw::BareCr | Flaw::BareLf => self.wrong(554, "5.6.0", "The message has a CR or LF alone; end its lines with CRLF"),
             Flaw::Nul => self.wrong(554, "5.6.0", "The message has a NUL octet; encode it"),
-            Flaw::LongLine => self.wrong(554, "5.6.0", "The message has a line without end; encode it"),
+            Flaw::LongLine => self.wrong(554, "5.6.0", "The message has a line of more than 1 MiB; encode it"),
             Flaw::TooLarge => self.reply(552, "5.3.4", "The message is too large"),
             Flaw::Shed => self.reply(452, "4.3.1", "The server is short of memory; try again later"),
         }
