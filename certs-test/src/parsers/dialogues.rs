@@ -99,11 +99,11 @@ pub(super) fn smtp_seeds() -> Vec<Vec<u8>> {
 
 /// What an INBOX with one message and one folder answers.
 fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange::Answer {
-    use imap_exchange::{Answer, Hits, MailboxInfo, MailboxStatus, Quota, RefusalCode, Request};
+    use imap_exchange::{Answer, Hits, MailboxInfo, MailboxStatus, Quota, RefusalCode, Request, SpecialUses};
     let info = || MessageInfo { uid: 7, flags: Flags::new(), modseq: 3, internal_date: datetime!(2026-01-01 0:00 UTC), saved: None, size: message.len() as u64, content: 7 };
     match request {
         Request::Login { .. } => Answer::LoggedIn { off: Extensions::NONE },
-        Request::List | Request::WatchAccount => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, special_use: None, has_children: false, id: Some(1) }]),
+        Request::List | Request::WatchAccount => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, uses: SpecialUses::NONE, has_children: false, id: Some(1) }]),
         Request::Open { mailbox, .. } if mailbox == "INBOX" => Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, id: 1, messages: [info()].into_iter().collect() },
         Request::Status { .. } => Answer::Status(MailboxStatus { messages: 1, unseen: 1, deleted: 0, size: 9, uid_next: 8, uid_validity: 9, highest_modseq: 3, deleted_size: 0, id: 1 }),
         Request::Load { uid: 7, .. } => Answer::Bytes(message.to_vec().into()),
@@ -118,6 +118,7 @@ fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange
         Request::Replace { .. } => Answer::Appended { uid_validity: 9, uids: vec![8] },
         Request::Metadata { .. } => Answer::Metadata(vec![("/private/comment".to_owned(), message.iter().copied().take(300).collect())]),
         Request::Copy { uids, .. } => Answer::Copied { uid_validity: 5, to: (1..).take(uids.len()).collect(), from: uids },
+        Request::Create { .. } => Answer::Created { id: 2 },
         Request::Expunge { .. } => Answer::Expunged(Vec::new()),
         Request::Open { .. } | Request::Load { .. } | Request::Move { .. } => Answer::Refused { code: RefusalCode::NonExistent, text: "No".to_owned() },
         _ => Answer::Done,
@@ -166,6 +167,7 @@ pub(super) fn imap_seeds() -> Vec<Vec<u8>> {
         "c ENABLE UIDONLY\r\nd UID SORT RETURN (MIN PARTIAL -1:-9) (REVERSE DATE) UTF-8 SAVEDSINCE 1-Jan-2024\r\ne UID FETCH 1:* (SAVEDATE) (PARTIAL 1:3 CHANGEDSINCE 1)\r\n",
         "c SETMETADATA INBOX (/private/comment {3+}\r\nabc /shared/x NIL)\r\nd GETMETADATA (MAXSIZE 100 DEPTH infinity) \"\" (/private /private/comment)\r\ne UNAUTHENTICATE\r\n",
         "c NOTIFY SET STATUS (selected MessageNew (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])) (x NONE)\r\nd NOTIFY SET STATUS (selected-delayed (MessageNew (UID FLAGS ENVELOPE) MessageExpunge FlagChange)) (subtree (INBOX \"a\") (MessageNew MessageExpunge MailboxName)) (personal (SubscriptionChange MailboxMetadataChange ServerMetadataChange))\r\ne APPEND INBOX {1+}\r\nx\r\nf CREATE b\r\ng IDLE\r\nDONE\r\nh NOTIFY NONE\r\n",
+        "c CREATE a (USE (\\Sent \\junk))\r\nd CREATE b/ (USE ())\r\ne CREATE c (USE (\\Flagged))\r\nf UNSELECT\r\n",
         "c AUTHENTICATE PLAIN\r\n*\r\nd STATUS \"a\\\"b\" (MESSAGES UIDNEXT)\r\ne RENAME a b\r\nf ID (\"name\" NIL)\r\ng LOGOUT\r\n",
     ]
     .map(|text| text.as_bytes().to_vec())

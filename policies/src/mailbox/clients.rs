@@ -10,8 +10,8 @@ use super::number::MailboxNumber;
 use crate::document::{PolicyError, read};
 
 /// Extensions of IMAP that can be switched off, by the names that CAPABILITY gives them.
-pub const EXTENSIONS: [&str; 34] = [
-    "APPENDLIMIT", "BINARY", "COMPRESS=DEFLATE", "CONDSTORE", "ESEARCH", "ESORT", "ID", "IDLE", "IMAP4REV2", "LIST-EXTENDED", "LIST-STATUS", "LITERAL+",
+pub const EXTENSIONS: [&str; 35] = [
+    "APPENDLIMIT", "BINARY", "COMPRESS=DEFLATE", "CONDSTORE", "CREATE-SPECIAL-USE", "ESEARCH", "ESORT", "ID", "IDLE", "IMAP4REV2", "LIST-EXTENDED", "LIST-STATUS", "LITERAL+",
     "METADATA", "MOVE", "MULTIAPPEND", "NAMESPACE", "NOTIFY", "OBJECTID", "PARTIAL", "PREVIEW", "QRESYNC", "QUOTA", "REPLACE", "SAVEDATE", "SEARCHRES", "SORT",
     "SPECIAL-USE", "STATUS=SIZE", "THREAD", "UIDONLY", "UIDPLUS", "UNAUTHENTICATE", "UTF8=ACCEPT", "WITHIN",
 ];

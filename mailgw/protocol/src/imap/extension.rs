@@ -38,6 +38,7 @@ extensions! {
     UidPlus = "UIDPLUS" as "UIDPLUS",
     Move = "MOVE" as "MOVE",
     SpecialUse = "SPECIAL-USE" as "SPECIAL-USE",
+    CreateSpecialUse = "CREATE-SPECIAL-USE" as "CREATE-SPECIAL-USE",
     ESearch = "ESEARCH" as "ESEARCH",
     SearchRes = "SEARCHRES" as "SEARCHRES",
     CondStore = "CONDSTORE" as "CONDSTORE",
@@ -101,6 +102,7 @@ impl Extensions {
             Extension::Rev2 => &PARTS_OF_REV2,
             Extension::ESort => &[Extension::Sort, Extension::ESearch],
             Extension::Partial => &[Extension::ESearch],
+            Extension::CreateSpecialUse => &[Extension::SpecialUse],
             _ => &[],
         };
         self.0 & 1 << one as u32 != 0 || needs.iter().any(|part| self.has(*part))
@@ -121,6 +123,7 @@ fn used(command: &Command) -> Vec<Extension> {
         Command::Namespace => used.push(Extension::Namespace),
         Command::Expunge { uids: Some(_) } => used.push(Extension::UidPlus),
         Command::Move { .. } => used.push(Extension::Move),
+        Command::Create { uses: Some(_), .. } => used.push(Extension::CreateSpecialUse),
         Command::GetQuota { .. } | Command::GetQuotaRoot(_) | Command::SetQuota => used.push(Extension::Quota),
         Command::Append { messages, .. } => {
             used.extend((messages.len() > 1).then_some(Extension::MultiAppend));

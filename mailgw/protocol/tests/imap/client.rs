@@ -34,7 +34,7 @@ pub struct Fake {
 }
 
 pub fn mailbox(name: &str, id: u64, subscribed: bool) -> MailboxInfo {
-    MailboxInfo { name: name.into(), id: Some(id), subscribed, special_use: None, has_children: false }
+    MailboxInfo { name: name.into(), id: Some(id), subscribed, uses: SpecialUses::NONE, has_children: false }
 }
 
 impl Fake {
@@ -146,6 +146,12 @@ impl Fake {
                 let mut gone: Vec<u32> = self.removed.iter().filter(|(_, modseq)| *modseq > since).map(|(uid, _)| *uid).collect();
                 gone.sort_unstable();
                 Answer::Vanished(gone.into_iter().map(|uid| (uid, uid)).collect())
+            }
+            Request::Create { mailbox, .. } if mailbox == "taken" => refused(RefusalCode::UseAttr),
+            Request::Create { mailbox: name, uses } => {
+                // What is for nothing in particular is not remembered: tests say themselves what there is.
+                self.mailboxes.extend((!uses.is_empty()).then(|| MailboxInfo { uses, ..mailbox(&name, 79, false) }));
+                Answer::Created { id: 79 }
             }
             _ => Answer::Done,
         }

@@ -261,3 +261,41 @@ fn what_shows_content_is_told_from_what_shows_a_list() {
     }
     assert!(shows("FETCH 1 (FLAGS UID RFC822.SIZE)").is_empty());
 }
+
+/// A mailbox is made for what it is for, and each is told what it is whatever it is called. spec: rfc6154#3 rfc8474#4.1
+#[test]
+fn mailboxes_are_made_for_a_use() {
+    let mut client = Client::without(true, Extensions::named(["STATUS=SIZE"]));
+    assert!(client.send(b"a LOGIN a@b.cn pw\r\n").contains(" SPECIAL-USE CREATE-SPECIAL-USE "));
+    client.script(
+        r#"
+        C: b CREATE "&V4NXPpCuTvY-" (USE (\junk \Trash))
+        S: b OK [MAILBOXID (F79)] Created
+        C: c LIST (SPECIAL-USE) "" *
+        S: * LIST (\HasNoChildren \Junk \Trash) "/" "&V4NXPpCuTvY-"
+        S: c OK Done
+        C: d CREATE taken (USE (\Sent))
+        S: d NO [USEATTR] No
+        C: e CREATE other (USE (\Sent \Flagged))
+        S: e NO [USEATTR] No mailbox is kept for that use here
+        C: f CREATE other/ (USE ())
+        S: f OK [MAILBOXID (F79)] Created
+        C: g CREATE other (USE \Sent)
+        S: g BAD Expected `(`
+        C: h CREATE other (USE (Sent))
+        S: h BAD Expected a use, such as \Sent
+        C: i CREATE other (KEEP (\Sent))
+        S: i BAD Expected USE
+        C: j CREATE other (USE (\Sent)
+        S: j BAD Expected `)`
+        C: k CREATE other
+        S: k OK [MAILBOXID (F79)] Created
+        "#,
+    );
+    assert_eq!(client.fake.asked, ["Create"]);
+    for off in ["CREATE-SPECIAL-USE", "SPECIAL-USE"] {
+        let mut client = Client::without(true, Extensions::named([off, "OBJECTID"]));
+        assert!(!client.send(b"a LOGIN a@b.cn pw\r\n").contains("CREATE-SPECIAL-USE"));
+        client.script("C: b CREATE x (USE (\\Sent))\nS: b BAD CREATE-SPECIAL-USE is switched off here\nC: c CREATE x\nS: c OK Created");
+    }
+}

@@ -130,6 +130,12 @@ impl Session {
                 self.state = State::Authenticated;
                 self.write(&format!("{tag} OK {text}\r\n"));
             }
+            // spec: rfc8474#4.1
+            (Pending::Create { tag }, Answer::Created { id }) => {
+                self.did_own();
+                let code = if self.settings.off.has(Extension::ObjectId) { String::new() } else { format!("[MAILBOXID (F{id})] ") };
+                self.done(&tag, &format!("{code}Created"), true);
+            }
             (Pending::Plain { tag, word }, Answer::Done) => {
                 self.did_own();
                 self.done(&tag, word, true);
@@ -280,6 +286,7 @@ impl Pending {
             Pending::Search(job) => (job.tag, true),
             Pending::Login { tag, .. }
             | Pending::Plain { tag, .. }
+            | Pending::Create { tag }
             | Pending::List { tag, .. }
             | Pending::Open { tag, .. }
             | Pending::Reopen { tag, .. }

@@ -1,7 +1,7 @@
 //! Commands: each is checked against the state and either answered or turned into a request.
 use super::view::Manner;
 use super::{Expecting, Pending, Session, State, fetch, metadata, search};
-use crate::imap::exchange::{NewMessage, Output, RefusalCode, Request};
+use crate::imap::exchange::{NewMessage, Output, RefusalCode, Request, SpecialUses};
 use crate::imap::extension::{self, Extension, Extensions};
 use crate::imap::framing::{Limits, MAX_LITERAL};
 use crate::imap::parse::command::Enable;
@@ -233,7 +233,10 @@ impl Session {
             Command::Select { mailbox, read_only, resync, .. } => {
                 self.ask(Request::Open { mailbox: mailbox.clone(), read_only }, Pending::Open { tag, mailbox, read_only, resync });
             }
-            Command::Create(mailbox) => self.ask(Request::Create { mailbox }, plain(tag, "Created")),
+            Command::Create { mailbox, uses } => match uses.into_iter().flatten().collect::<Option<SpecialUses>>() {
+                Some(uses) => self.ask(Request::Create { mailbox, uses }, Pending::Create { tag }),
+                None => self.write(&format!("{tag} NO [{}] No mailbox is kept for that use here\r\n", RefusalCode::UseAttr.name())),
+            },
             Command::Delete(mailbox) => self.ask(Request::Delete { mailbox }, plain(tag, "Deleted")),
             Command::Rename { from, to } => self.ask(Request::Rename { from, to }, plain(tag, "Renamed")),
             Command::Subscribe(mailbox) => self.ask(Request::Subscribe { mailbox }, plain(tag, "Subscribed")),

@@ -62,6 +62,7 @@ enum Expecting {
 enum Pending {
     Login { tag: String, asked: Asked },
     Plain { tag: String, word: &'static str },
+    Create { tag: String },
     List { tag: String, options: parse::ListOptions, word: &'static str },
     Open { tag: String, mailbox: MailboxName, read_only: bool, resync: Option<Resync> },
     /// SELECT leaves the mailbox before it opens the next.
