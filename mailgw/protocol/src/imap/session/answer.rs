@@ -7,7 +7,6 @@ use super::{Pending, Session, State, fetch, list, metadata, search};
 use crate::imap::content::write_quoted;
 use crate::imap::exchange::{Answer, Flags, MailboxName, MessageInfo, Output, Request, StoreOp};
 use crate::imap::extension::Extension;
-use crate::imap::framing::Limits;
 use crate::imap::parse::command::Resync;
 use crate::imap::parse::{Item, StatusItem};
 use crate::sasl::{self, Asked};
@@ -111,7 +110,7 @@ impl Session {
             // spec: rfc8437#3 what was enabled is so no more; TLS and compression stay
             (Pending::Unauthenticate { tag }, Answer::Done) => {
                 (self.state, self.manner, self.settings.off, self.notify) = (State::NotAuthenticated, Manner::default(), self.off, None);
-                self.framer.set_limits(Limits::BEFORE_LOGIN);
+                self.set_limits();
                 self.write(&format!("{tag} OK Logged out; log in again\r\n"));
             }
             (Pending::Copy { tag, moves }, Answer::Copied { uid_validity, from, to }) => self.copied(&tag, moves, uid_validity, &from, &to),
