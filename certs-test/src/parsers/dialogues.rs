@@ -3,7 +3,7 @@
 use protocol::imap::extension::Extensions;
 use protocol::imap::exchange::{self as imap_exchange, Flags, MessageInfo};
 use protocol::imap::session as imap_session;
-use protocol::smtp::exchange::{Answer, Domain, Envelope, Output, Recipient, Request};
+use protocol::smtp::exchange::{Answer, BodyKind, Domain, Envelope, Output, Recipient, Refusal, Request};
 use protocol::smtp::session::{Role, Session, Settings};
 use protocol::sasl::{Offer, Question, Salted, TokenRefused};
 use protocol::smtp::trace;
@@ -18,13 +18,71 @@ const MAX_SIZE: usize = 4 * 1024;
 struct Talked {
     said: Vec<u8>,
     delivered: Vec<(Envelope, Vec<u8>)>,
-    tls: bool,
+    upgraded: bool,
 }
 
-fn talk(bytes: &[u8], cut: usize) -> Talked {
-    let host = Domain::parse("mx.example.cn").expect("a domain");
-    let (mut session, mut todo) = Session::new(Settings { host, tls: false, starttls: true, role: Role::Exchange, dsn: false, offer: Offer::default(), budget: protocol::budget::Budget::default(), max_size: MAX_SIZE, max_recipients: 4, max_copies: 2 * MAX_SIZE });
-    let mut talked = Talked { said: Vec::new(), delivered: Vec::new(), tls: false };
+/// What kind of server the first octet of an input asks for; a letter stands for each in the seeds.
+#[derive(Clone, Copy)]
+struct Chosen {
+    role: Role,
+    dsn: bool,
+    tls: bool,
+    offer: bool,
+}
+
+impl Chosen {
+    fn by(octet: u8) -> Self {
+        let role = match octet & 3 {
+            1 => Role::Submission,
+            2 => Role::Neighbour,
+            _ => Role::Exchange,
+        };
+        Self { role, dsn: octet & 4 != 0, tls: octet & 8 != 0, offer: octet & 16 != 0 }
+    }
+
+    fn offers(self) -> Offer {
+        if self.offer { Offer { scram: true, binding: Some([1; 32]), certificate: true, token: true } } else { Offer::default() }
+    }
+
+    fn settings(self) -> Settings {
+        let host = Domain::parse("mx.example.cn").expect("a domain");
+        let offer = if self.tls { self.offers() } else { Offer::default() };
+        Settings { host, tls: self.tls, starttls: true, role: self.role, dsn: self.dsn, offer, budget: protocol::budget::Budget::default(), max_size: MAX_SIZE, max_recipients: 4, max_copies: 2 * MAX_SIZE }
+    }
+}
+
+/// Whoever logs in with `right` may send as anybody but `x`; only `a` and the postmaster are known.
+fn smtp_answer(request: Request, talked: &mut Talked, role: Role, tls: bool) -> Answer {
+    match request {
+        Request::Recipient { recipient, .. } => {
+            let known = matches!(&recipient, Recipient::Mailbox(address) if address.local() == "a") || recipient == Recipient::Postmaster;
+            if known { Answer::Known } else { Answer::Unknown }
+        }
+        Request::Deliver { envelope, bytes } => {
+            let count = envelope.recipients.len();
+            talked.delivered.push((envelope, bytes));
+            let durable = Answer::Durable { id: "1".to_owned() };
+            if role == Role::Neighbour && count > 1 { Answer::Each((0..count).map(|at| if at == 0 { Answer::Full } else { durable.clone() }).collect()) } else { durable }
+        }
+        asked => {
+            assert!(role == Role::Submission && tls, "asked in the clear, or where nobody logs in: {asked:?}");
+            match asked {
+                Request::Sender { reverse_path } if reverse_path.as_ref().is_some_and(|address| address.local() == "x") => Answer::Refused(Refusal::Sender),
+                Request::Login { password, .. } if password.expose() != "right" => Answer::Denied,
+                Request::Sasl(Question::Salt { .. }) => Answer::Salted(Salted { nonce: "N".to_owned(), salt: [2; 32], iterations: 4_096 }),
+                Request::Sasl(Question::Proof(proof)) if proof.proof == [0; 32] => Answer::Proved { signature: [3; 32] },
+                Request::Sasl(Question::Proof(_)) => Answer::Denied,
+                Request::Sasl(Question::Token(bearer)) if bearer.token.expose() != "good" => Answer::NoToken(TokenRefused::new(Some("mail"), None).expect("plain words")),
+                Request::Sender { .. } => Answer::Known,
+                _ => Answer::LoggedIn,
+            }
+        }
+    }
+}
+
+fn talk(chosen: Chosen, bytes: &[u8], cut: usize) -> Talked {
+    let (mut session, mut todo) = Session::new(chosen.settings());
+    let mut talked = Talked { said: Vec::new(), delivered: Vec::new(), upgraded: false };
     let mut pieces = bytes.chunks(cut);
     loop {
         while !todo.is_empty() {
@@ -32,18 +90,13 @@ fn talk(bytes: &[u8], cut: usize) -> Talked {
             for output in todo {
                 match output {
                     Output::Send(bytes) => talked.said.extend(bytes),
-                    Output::Do(Request::Recipient { recipient, .. }) => {
-                        let known = matches!(&recipient, Recipient::Mailbox(address) if address.local() == "a") || recipient == Recipient::Postmaster;
-                        next.extend(session.answer(if known { Answer::Known } else { Answer::Unknown }));
+                    Output::Do(request) => {
+                        let tls = chosen.tls || talked.upgraded;
+                        next.extend(session.answer(smtp_answer(request, &mut talked, chosen.role, tls)));
                     }
-                    Output::Do(Request::Deliver { envelope, bytes }) => {
-                        talked.delivered.push((envelope, bytes));
-                        next.extend(session.answer(Answer::Durable { id: "1".to_owned() }));
-                    }
-                    Output::Do(_) => panic!("nobody was asked to log in"),
                     Output::StartTls => {
-                        session.tls_started(Offer::default());
-                        talked.tls = true;
+                        session.tls_started(chosen.offers());
+                        talked.upgraded = true;
                     }
                     Output::Close => {}
                 }
@@ -59,10 +112,11 @@ fn talk(bytes: &[u8], cut: usize) -> Talked {
 }
 
 pub(super) fn smtp(input: &[u8]) {
-    let input = input.get(..MAX_INPUT).unwrap_or(input);
-    let (whole, cut) = (talk(input, MAX_INPUT), talk(input, 1 + input.len() % 7));
+    let Some((octet, input)) = input.get(..MAX_INPUT).unwrap_or(input).split_first() else { return };
+    let chosen = Chosen::by(*octet);
+    let (whole, cut) = (talk(chosen, input, MAX_INPUT), talk(chosen, input, 1 + input.len() % 7));
     // What follows STARTTLS in one piece is plaintext and dropped, so that there the pieces matter.
-    if !whole.tls && !cut.tls {
+    if !whole.upgraded && !cut.upgraded {
         assert_eq!(whole.said, cut.said);
         assert_eq!(whole.delivered, cut.delivered);
     }
@@ -70,12 +124,17 @@ pub(super) fn smtp(input: &[u8]) {
         assert!(talked.said.ends_with(b"\r\n"));
         let text = String::from_utf8(talked.said).expect("replies are UTF-8");
         for line in text.split_terminator("\r\n") {
-            assert!(line.len() <= 510 && line.as_bytes().iter().take(3).all(u8::is_ascii_digit) && !line.contains(['\r', '\n', '\0']), "{line}");
+            // A challenge holds what the client chose of it. spec: rfc4954#4.3
+            let most = if line.starts_with("334 ") { 12_286 } else { 510 };
+            assert!(line.len() <= most && line.as_bytes().iter().take(3).all(u8::is_ascii_digit) && !line.contains(['\r', '\n', '\0']), "{line}");
         }
         for (envelope, message) in &talked.delivered {
-            assert!(message.len() <= MAX_SIZE && (message.is_empty() || message.ends_with(b"\r\n")) && !message.contains(&0));
+            assert!(message.len() <= MAX_SIZE);
+            // spec: rfc3030#3 any octets, as they came
+            let binary = envelope.body == BodyKind::BinaryMime;
+            assert!(binary || (message.is_empty() || message.ends_with(b"\r\n")) && !message.contains(&0));
             let (carriages, lines) = (message.iter().filter(|byte| **byte == b'\r').count(), message.windows(2).filter(|pair| pair == b"\r\n").count());
-            assert!(carriages == lines && message.iter().filter(|byte| **byte == b'\n').count() == lines, "a line ends otherwise than with CRLF");
+            assert!(binary || carriages == lines && message.iter().filter(|byte| **byte == b'\n').count() == lines, "a line ends otherwise than with CRLF");
             // Two fields, whatever the client called itself and its addresses.
             let by = Domain::parse("mx.example.cn").expect("a domain");
             let fields = [trace::return_path(envelope), trace::received(envelope, &by, datetime!(2026-01-01 0:00 UTC), [192, 0, 2, 1].into(), "1")].concat();
@@ -86,12 +145,24 @@ pub(super) fn smtp(input: &[u8]) {
     }
 }
 
+/// `` ` `` is another host, `d` one that is told of deliveries, `l` the same within TLS; `i` and `y` log in within TLS, `y` by any way, `m` to be told of deliveries, `e` after
+/// STARTTLS; `b` is a neighbour, `f` one that asks for notifications.
 pub(super) fn smtp_seeds() -> Vec<Vec<u8>> {
     [
-        "EHLO x.cn\r\nMAIL FROM:<x@y.cn> SIZE=10 BODY=8BITMIME\r\nRCPT TO:<a@b.cn>\r\nRCPT TO:<nobody@b.cn>\r\nDATA\r\nSubject: x\r\n\r\n..x\r\n.\r\nQUIT\r\n",
-        "HELO [192.0.2.1]\r\nMAIL FROM:<>\r\nRCPT TO:<Postmaster>\r\nDATA\r\n.\r\nMAIL FROM:<@r.cn,@s.cn:\"a\\\" b\"@y.cn>\r\nRSET\r\nVRFY a\r\nHELP\r\nNOOP\r\n",
-        "EHLO [IPv6:2001:db8::1]\r\nMAIL FROM:<张三@穗印.中国> SMTPUTF8\r\nRCPT TO:<a@[192.0.2.1]>\r\nDATA\r\nhello\n.\nMAIL FROM:<e@b.cn>\r\n.\r\n",
-        "EHLO x\r\nSTARTTLS\r\nEHLO y\r\nMAIL FROM:<x@y.cn>\r\nRCPT TO:<\"a\"@b.cn>\r\nDATA\r\n.a\r\n\r\n.\r\n",
+        "`EHLO x.cn\r\nMAIL FROM:<x@y.cn> SIZE=10 BODY=8BITMIME\r\nRCPT TO:<a@b.cn>\r\nRCPT TO:<nobody@b.cn>\r\nDATA\r\nSubject: x\r\n\r\n..x\r\n.\r\nQUIT\r\n",
+        "`HELO [192.0.2.1]\r\nMAIL FROM:<>\r\nRCPT TO:<Postmaster>\r\nDATA\r\n.\r\nMAIL FROM:<@r.cn,@s.cn:\"a\\\" b\"@y.cn>\r\nRSET\r\nVRFY a\r\nHELP\r\nNOOP\r\n",
+        "`EHLO [IPv6:2001:db8::1]\r\nMAIL FROM:<张三@穗印.中国> SMTPUTF8\r\nRCPT TO:<a@[192.0.2.1]>\r\nDATA\r\nhello\n.\nMAIL FROM:<e@b.cn>\r\n.\r\n",
+        "`EHLO x\r\nSTARTTLS\r\nEHLO y\r\nMAIL FROM:<x@y.cn>\r\nRCPT TO:<\"a\"@b.cn>\r\nDATA\r\n.a\r\n\r\n.\r\n",
+        "`EHLO x\r\nMAIL FROM:<b@y.cn> BODY=BINARYMIME\r\nRCPT TO:<a@b.cn>\r\nBDAT 24\r\nMIME-Version: 1.0\r\n\r\n\0\n\rBDAT 3 LAST\r\n\r\n.MAIL FROM:<>\r\nRCPT TO:<a@b.cn>\r\nBDAT 0 LAST\r\nQUIT\r\n",
+        "dEHLO x\r\nMAIL FROM:<b@y.cn> RET=HDRS ENVID=QQ+2B314159\r\nRCPT TO:<a@b.cn> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;a+2Bb@b.cn\r\nBDAT 14 LAST\r\nSubject: x\r\n\r\nMAIL FROM:<b@y.cn>\r\nRCPT TO:<a@b.cn> NOTIFY=NEVER\r\nDATA\r\n.\r\n",
+        "lEHLO x\r\nMAIL FROM:<b@y.cn> REQUIRETLS SMTPUTF8 SIZE=9000\r\nMAIL FROM:<b@y.cn> REQUIRETLS RET=FULL\r\nRCPT TO:<a@b.cn> ORCPT=utf-8;\\x{5F20}@b.cn\r\nRCPT TO:<Postmaster>\r\nBDAT 5000 LAST\r\n",
+        "iEHLO DESKTOP-1\r\nAUTH LOGIN bWU=\r\ncmlnaHQ=\r\nMAIL FROM: <me@b.cn> AUTH=<>\r\nRCPT TO: <a@b.cn>\r\nDATA\r\nFrom: me@b.cn\r\n\r\nx\r\n.\r\nMAIL FROM:<x@b.cn>\r\nQUIT\r\n",
+        "mEHLO x\r\nMAIL FROM:<me@b.cn>\r\nAUTH PLAIN AG1lAHdyb25n\r\nAUTH PLAIN\r\nAG1lAHJpZ2h0\r\nAUTH PLAIN AG1lAHJpZ2h0\r\nMAIL FROM:<me@b.cn> RET=HDRS ENVID=1\r\nRCPT TO:<a@b.cn> NOTIFY=FAILURE\r\nBDAT 20 LAST\r\nFrom: me@b.cn\r\n\r\nx\r\n",
+        "yEHLO x\r\nAUTH SCRAM-SHA-256\r\nbiwsbj1hLHI9eA==\r\nYz1iaXdzLHI9eE4scD1BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBPQ==\r\n\r\nMAIL FROM:<me@b.cn>\r\nRSET\r\n",
+        "yEHLO x\r\nAUTH SCRAM-SHA-256-PLUS cD10bHMtZXhwb3J0ZXIsLG49YSxyPXg=\r\n*\r\nAUTH OAUTHBEARER\r\nbiwsAWF1dGg9YmVhcmVyIGIuYS5kAQE=\r\nAQ==\r\nAUTH EXTERNAL =\r\nMAIL FROM:<me@b.cn>\r\n",
+        "eEHLO x\r\nAUTH PLAIN AG1lAHJpZ2h0\r\nSTARTTLS\r\n",
+        "bLHLO x\r\nMAIL FROM:<b@y.cn>\r\nRCPT TO:<a@b.cn>\r\nRCPT TO:<Postmaster>\r\nRCPT TO:<nobody@b.cn>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\nEHLO x\r\nQUIT\r\n",
+        "fLHLO x\r\nMAIL FROM:<> RET=FULL\r\nRCPT TO:<a@b.cn> NOTIFY=SUCCESS\r\nRCPT TO:<a@b.cn>\r\nBDAT 2\r\n\r\nBDAT 3 LAST\r\nx\r\nMAIL FROM:<b@y.cn>\r\nDATA\r\n",
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()
@@ -99,11 +170,11 @@ pub(super) fn smtp_seeds() -> Vec<Vec<u8>> {
 
 /// What an INBOX with one message and one folder answers.
 fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange::Answer {
-    use imap_exchange::{Answer, Hits, MailboxInfo, MailboxStatus, Quota, RefusalCode, Request};
+    use imap_exchange::{Answer, Hits, MailboxInfo, MailboxStatus, Quota, RefusalCode, Request, SpecialUses};
     let info = || MessageInfo { uid: 7, flags: Flags::new(), modseq: 3, internal_date: datetime!(2026-01-01 0:00 UTC), saved: None, size: message.len() as u64, content: 7 };
     match request {
         Request::Login { .. } => Answer::LoggedIn { off: Extensions::NONE },
-        Request::List | Request::WatchAccount => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, special_use: None, has_children: false, id: Some(1) }]),
+        Request::List | Request::WatchAccount => Answer::Mailboxes(vec![MailboxInfo { name: "INBOX".to_owned(), subscribed: true, uses: SpecialUses::NONE, has_children: false, id: Some(1) }]),
         Request::Open { mailbox, .. } if mailbox == "INBOX" => Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, id: 1, messages: [info()].into_iter().collect() },
         Request::Status { .. } => Answer::Status(MailboxStatus { messages: 1, unseen: 1, deleted: 0, size: 9, uid_next: 8, uid_validity: 9, highest_modseq: 3, deleted_size: 0, id: 1 }),
         Request::Load { uid: 7, .. } => Answer::Bytes(message.to_vec().into()),
@@ -118,6 +189,7 @@ fn imap_answer(request: imap_exchange::Request, message: &[u8]) -> imap_exchange
         Request::Replace { .. } => Answer::Appended { uid_validity: 9, uids: vec![8] },
         Request::Metadata { .. } => Answer::Metadata(vec![("/private/comment".to_owned(), message.iter().copied().take(300).collect())]),
         Request::Copy { uids, .. } => Answer::Copied { uid_validity: 5, to: (1..).take(uids.len()).collect(), from: uids },
+        Request::Create { .. } => Answer::Created { id: 2 },
         Request::Expunge { .. } => Answer::Expunged(Vec::new()),
         Request::Open { .. } | Request::Load { .. } | Request::Move { .. } => Answer::Refused { code: RefusalCode::NonExistent, text: "No".to_owned() },
         _ => Answer::Done,
@@ -166,6 +238,7 @@ pub(super) fn imap_seeds() -> Vec<Vec<u8>> {
         "c ENABLE UIDONLY\r\nd UID SORT RETURN (MIN PARTIAL -1:-9) (REVERSE DATE) UTF-8 SAVEDSINCE 1-Jan-2024\r\ne UID FETCH 1:* (SAVEDATE) (PARTIAL 1:3 CHANGEDSINCE 1)\r\n",
         "c SETMETADATA INBOX (/private/comment {3+}\r\nabc /shared/x NIL)\r\nd GETMETADATA (MAXSIZE 100 DEPTH infinity) \"\" (/private /private/comment)\r\ne UNAUTHENTICATE\r\n",
         "c NOTIFY SET STATUS (selected MessageNew (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])) (x NONE)\r\nd NOTIFY SET STATUS (selected-delayed (MessageNew (UID FLAGS ENVELOPE) MessageExpunge FlagChange)) (subtree (INBOX \"a\") (MessageNew MessageExpunge MailboxName)) (personal (SubscriptionChange MailboxMetadataChange ServerMetadataChange))\r\ne APPEND INBOX {1+}\r\nx\r\nf CREATE b\r\ng IDLE\r\nDONE\r\nh NOTIFY NONE\r\n",
+        "c CREATE a (USE (\\Sent \\junk))\r\nd CREATE b/ (USE ())\r\ne CREATE c (USE (\\Flagged))\r\nf UNSELECT\r\n",
         "c AUTHENTICATE PLAIN\r\n*\r\nd STATUS \"a\\\"b\" (MESSAGES UIDNEXT)\r\ne RENAME a b\r\nf ID (\"name\" NIL)\r\ng LOGOUT\r\n",
     ]
     .map(|text| text.as_bytes().to_vec())
@@ -272,4 +345,30 @@ pub(super) fn pop3_seeds() -> Vec<Vec<u8>> {
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The seeds come to what they are there for: mutations of a dialogue that is refused at its first word find nothing behind it.
+    #[test]
+    fn seeds_of_smtp_log_in_and_deliver_in_every_role() {
+        let talked: Vec<_> = smtp_seeds().into_iter().filter_map(|seed| {
+            let (octet, input) = seed.split_first()?;
+            let chosen = Chosen::by(*octet);
+            Some((chosen, input.to_vec(), talk(chosen, input, MAX_INPUT)))
+        }).collect();
+        for role in [Role::Exchange, Role::Submission, Role::Neighbour] {
+            for command in [b"DATA\r\n".as_slice(), b" LAST\r\n"] {
+                let delivers = talked.iter().any(|(chosen, input, talked)| chosen.role == role && !talked.delivered.is_empty() && stands_in(command, input));
+                assert!(delivers, "{role:?} by {}", command.escape_ascii());
+            }
+            assert!(talked.iter().any(|(chosen, _, talked)| chosen.role == role && talked.delivered.iter().any(|(envelope, _)| envelope.recipients.iter().any(|one| one.notify.is_some()))), "{role:?} with NOTIFY");
+        }
+        assert!(talked.iter().any(|(_, _, talked)| talked.delivered.iter().any(|(envelope, _)| envelope.body == BodyKind::BinaryMime)));
+        for way in ["AUTH PLAIN", "AUTH LOGIN", "AUTH SCRAM-SHA-256", "AUTH EXTERNAL"] {
+            assert!(talked.iter().any(|(_, input, talked)| stands_in(way.as_bytes(), input) && stands_in(b"235 2.7.0 ", &talked.said)), "{way}");
+        }
+    }
 }

@@ -88,7 +88,7 @@ fn imap_answer(request: imap::Request, message: &std::sync::Arc<Vec<u8>>) -> ima
     match request {
         Request::Login { user, .. } if user == "u" => Answer::LoggedIn { off: Extensions::NONE },
         Request::Login { .. } | Request::Sasl(_) => refused(RefusalCode::AuthenticationFailed),
-        Request::List => Answer::Mailboxes(vec![imap::MailboxInfo { name: "a".repeat(255), id: Some(1), subscribed: true, special_use: None, has_children: false }]),
+        Request::List => Answer::Mailboxes(vec![imap::MailboxInfo { name: "a".repeat(255), id: Some(1), subscribed: true, uses: imap::SpecialUses::NONE, has_children: false }]),
         Request::Open { .. } => {
             let info = MessageInfo { uid: 7, flags: Flags::new(), modseq: 3, internal_date: datetime!(2026-01-01 0:00 UTC), saved: None, size: message.len() as u64, content: 7 };
             Answer::Opened { uid_validity: 9, uid_next: 8, highest_modseq: 3, id: 1, messages: [info].into_iter().collect() }

@@ -432,3 +432,7 @@ pub(super) fn failed(error: &dyn std::fmt::Display) -> Answer {
     tracing::error!(%error, "mail cannot be taken");
     Answer::Failed
 }
+
+#[cfg(test)]
+#[path = "accept_tests.rs"]
+mod tests;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::imap::exchange::{AccountChanges, MailboxInfo, MailboxStatus, SpecialUse};
-use store::{Batch, Expectation};
+use protocol::imap::exchange::{AccountChanges, MailboxInfo, MailboxStatus, SpecialUse, SpecialUses};
+use store::{Batch, CommitError, CounterSlot, Expectation};
 
 use super::messages::{MailError, MessageStore};
 use crate::record::folder::{self, Folder};
@@ -27,15 +27,16 @@ const STANDARD: [(&str, Option<SpecialUse>); 6] = [
 /// The folders every mailbox begins with, all subscribed, added to the batch that opens it.
 pub fn standard_folders(mut batch: Batch, mailbox: &str) -> Batch {
     for (name, special_use) in STANDARD {
-        batch = added(batch, mailbox, name, special_use).put(folder::subscription_key(mailbox, name), vec![VERSION]);
+        batch = added(batch, mailbox, name, special_use.into_iter().collect()).0.put(folder::subscription_key(mailbox, name), vec![VERSION]);
     }
     batch
 }
 
-fn added(mut batch: Batch, mailbox: &str, name: &str, special_use: Option<SpecialUse>) -> Batch {
+/// The slot is that of its id.
+fn added(mut batch: Batch, mailbox: &str, name: &str, uses: SpecialUses) -> (Batch, CounterSlot) {
     let id = batch.next(folder::IDS);
     let validity = batch.next(&folder::validity_counter(mailbox));
-    batch.put(folder::key(mailbox, name), folder::template(id, validity, special_use))
+    (batch.put(folder::key(mailbox, name), folder::template(id, validity, uses)), id)
 }
 
 /// The levels above a name, the highest first.
@@ -50,15 +51,33 @@ fn is_below(name: &str, parent: &str) -> bool {
 impl MessageStore {
     /// Creates the levels above it that are missing, too. spec: rfc3501#6.3.3
     pub fn create_folder(&self, mailbox: &str, name: &str) -> Result<(), MailError> {
-        self.retried(|| {
+        self.create_folder_for(mailbox, name, SpecialUses::NONE).map(drop)
+    }
+
+    /// A folder for uses that no other of the mailbox has; its id. spec: rfc6154#3
+    pub fn create_folder_for(&self, mailbox: &str, name: &str, uses: SpecialUses) -> Result<u64, MailError> {
+        let id = self.retried(|| {
+            // Read before the folders: what is given since then is a conflict.
+            let given = if uses.is_empty() { None } else { Some(self.store.get(&folder::uses_key(mailbox))?) };
             let folders = self.folders(mailbox)?;
-            let batch = self.room_for(Batch::new(), mailbox, name, &folders)?;
-            let batch = batch.expect(Expectation::Absent(folder::key(mailbox, name)));
-            self.store.commit(added(batch, mailbox, name, None))?;
-            Ok(())
+            let mut batch = self.room_for(Batch::new(), mailbox, name, &folders)?;
+            batch = batch.expect(Expectation::Absent(folder::key(mailbox, name)));
+            if let Some(given) = given {
+                for stored in folders.values() {
+                    if Folder::decode(stored)?.uses.meets(uses) {
+                        return Err(MailError::UseTaken);
+                    }
+                }
+                let key = folder::uses_key(mailbox);
+                batch = batch.expect(given.map_or_else(|| Expectation::Absent(key.clone()), |given| Expectation::Equals(key.clone(), given)));
+                let number = batch.next(&folder::uses_counter(mailbox));
+                batch = batch.put(key, folder::uses_template(number));
+            }
+            let (batch, id) = added(batch, mailbox, name, uses);
+            self.store.commit(batch)?.counter(id).ok_or(MailError::Commit(CommitError::UnknownSlot))
         })?;
         self.broadcast.note(mailbox, AccountChanges::mailboxes);
-        Ok(())
+        Ok(id)
     }
 
     /// Its messages go too; folders below it stay. spec: rfc3501#6.3.4
@@ -124,7 +143,7 @@ impl MessageStore {
                 batch = batch.put(new, stored.as_slice());
                 if from == INBOX {
                     left = Some(Folder::decode(stored)?.id);
-                    batch = added(batch, mailbox, INBOX, None);
+                    batch = added(batch, mailbox, INBOX, SpecialUses::NONE).0;
                 } else {
                     batch = batch.delete(old);
                 }
@@ -181,7 +200,7 @@ impl MessageStore {
                 name: name.to_owned(),
                 id: folder.map(|folder| folder.id),
                 subscribed: subscribed.contains(name),
-                special_use: folder.and_then(|folder| folder.special_use),
+                uses: folder.map_or(SpecialUses::NONE, |folder| folder.uses),
                 has_children: parents.contains(name),
             })
         };
@@ -209,7 +228,7 @@ impl MessageStore {
     /// The name of the mailbox's folder for a use, where it has one.
     pub fn folder_of_use(&self, mailbox: &str, special_use: SpecialUse) -> Result<Option<String>, MailError> {
         for (name, stored) in self.folders(mailbox)? {
-            if Folder::decode(&stored)?.special_use == Some(special_use) {
+            if Folder::decode(&stored)?.uses.has(special_use) {
                 return Ok(Some(name));
             }
         }
@@ -240,7 +259,7 @@ impl MessageStore {
             return Err(MailError::TooManyFolders { limit: MAX_FOLDERS });
         }
         for level in missing {
-            batch = added(batch.expect(Expectation::Absent(folder::key(mailbox, level))), mailbox, level, None);
+            batch = added(batch.expect(Expectation::Absent(folder::key(mailbox, level))), mailbox, level, SpecialUses::NONE).0;
         }
         Ok(batch)
     }

@@ -42,8 +42,8 @@ fn names(mail: &MessageStore) -> Vec<String> {
 fn a_mailbox_begins_with_the_standard_folders() {
     let (_, mail) = open_mailbox();
     assert_eq!(names(&mail), ["INBOXs", "Archives", "Draftss", "Junks", "Sents", "Trashs"]);
-    let uses: Vec<_> = mail.list(BOX).unwrap().iter().map(|info| info.special_use).collect();
-    assert_eq!(uses, STANDARD.map(|(_, special_use)| special_use));
+    let uses: Vec<_> = mail.list(BOX).unwrap().iter().map(|info| info.uses).collect();
+    assert_eq!(uses, STANDARD.map(|(_, special_use)| special_use.into_iter().collect::<SpecialUses>()));
     let validities: Vec<u32> = STANDARD.iter().map(|(name, _)| mail.folder(BOX, name).unwrap().uid_validity).collect();
     assert_eq!(validities, [1, 2, 3, 4, 5, 6]);
     assert!(mail.list("2234567890").unwrap().is_empty());
@@ -149,4 +149,43 @@ fn status_counts() {
     let status = mail.status(BOX, "INBOX").unwrap();
     assert_eq!((status.messages, status.unseen, status.uid_next, status.uid_validity, status.highest_modseq), (2, 2, 3, 1, 2));
     assert_eq!(mail.status(BOX, "none"), Err(MailError::NoFolder));
+}
+
+/// Whoever looks for the folder of a use finds the one that has it, whatever it is called.
+#[test]
+fn a_use_goes_from_a_folder_that_is_deleted_to_one_made_for_it() {
+    let (store, mail) = open_mailbox();
+    let of = |all: &[SpecialUse]| all.iter().copied().collect::<SpecialUses>();
+    assert_eq!(mail.create_folder_for(BOX, "垃圾邮件", of(&[SpecialUse::Junk])), Err(MailError::UseTaken));
+    mail.delete_folder(BOX, "Junk", 9).unwrap();
+    assert_eq!(mail.folder_of_use(BOX, SpecialUse::Junk), Ok(None));
+    // All or none of them.
+    assert_eq!(mail.create_folder_for(BOX, "垃圾邮件", of(&[SpecialUse::Junk, SpecialUse::Sent])), Err(MailError::UseTaken));
+    let id = mail.create_folder_for(BOX, "垃圾邮件", of(&[SpecialUse::Junk])).unwrap();
+    assert_eq!(mail.folder(BOX, "垃圾邮件").unwrap().id, id);
+    assert_eq!(mail.folder_of_use(BOX, SpecialUse::Junk), Ok(Some("垃圾邮件".to_owned())));
+    // It stays with the folder when that has another name, and after all is read anew.
+    mail.rename_folder(BOX, "垃圾邮件", "spam").unwrap();
+    ["Trash", "Drafts"].iter().for_each(|name| mail.delete_folder(BOX, name, 9).unwrap());
+    mail.create_folder_for(BOX, "both/below", of(&[SpecialUse::Trash, SpecialUse::Drafts])).unwrap();
+    let mail = MessageStore::new(store, crate::mailbox::test_keys::data_key());
+    assert_eq!(mail.folder_of_use(BOX, SpecialUse::Junk), Ok(Some("spam".to_owned())));
+    assert_eq!(mail.folder(BOX, "both/below").unwrap().uses, of(&[SpecialUse::Drafts, SpecialUse::Trash]));
+    assert!(mail.folder(BOX, "both").unwrap().uses.is_empty());
+    assert_eq!(mail.create_folder_for(BOX, "more", of(&[SpecialUse::Drafts])), Err(MailError::UseTaken));
+}
+
+#[test]
+fn of_many_who_want_a_use_at_once_one_gets_it() {
+    let (_, mail) = open_mailbox();
+    let mail = Arc::new(mail);
+    mail.delete_folder(BOX, "Sent", 9).unwrap();
+    let made: Vec<_> = (0..8).map(|number| std::thread::spawn({
+        let mail = Arc::clone(&mail);
+        move || mail.create_folder_for(BOX, &format!("sent {number}"), SpecialUses::NONE.with(SpecialUse::Sent))
+    })).collect();
+    let made: Vec<_> = made.into_iter().map(|made| made.join().unwrap()).collect();
+    assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1, "{made:?}");
+    assert!(made.iter().all(|made| matches!(made, Ok(_) | Err(MailError::UseTaken | MailError::Busy))), "{made:?}");
+    assert_eq!(mail.list(BOX).unwrap().iter().filter(|info| info.uses.has(SpecialUse::Sent)).count(), 1);
 }

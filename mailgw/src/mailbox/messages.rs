@@ -34,6 +34,8 @@ pub enum MailError {
     NoFolder,
     #[error("the folder exists already; choose another name")]
     FolderExists,
+    #[error("another folder has that use; delete it first")]
+    UseTaken,
     #[error("the folder is INBOX, which stays; choose another")]
     Inbox,
     #[error("a folder cannot go below itself; choose another name")]

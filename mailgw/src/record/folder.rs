@@ -1,9 +1,9 @@
-//! A folder: `1 | id u64 | uidvalidity u64 | special use u8`, under its mailbox and name. The id never changes and is
+//! A folder: `1 | id u64 | uidvalidity u64 | its special uses, one u8 each, or 0`, under its mailbox and name. The id never changes and is
 //! never used twice; UIDVALIDITY and the steps of MODSEQ come from counters of its mailbox. Beside the folders stand the
 //! names subscribed to, which may name no folder, the ids of folders that are deleted and not swept yet, and for each
 //! folder the step of its last change: `1 | step u64`.
 
-use protocol::imap::exchange::SpecialUse;
+use protocol::imap::exchange::{SpecialUse, SpecialUses};
 use store::{CounterSlot, Key, Part, Template};
 
 use super::{RecordError, VERSION, versioned};
@@ -12,6 +12,7 @@ const KIND: &str = "folder";
 const SUBSCRIPTION: &str = "subscription";
 const DELETED: &str = "deleted folder";
 const LAST_STEP: &str = "folder step";
+const USES_GIVEN: &str = "folder uses";
 /// The counter that gives ids.
 pub const IDS: &str = "folder";
 
@@ -19,18 +20,13 @@ pub const IDS: &str = "folder";
 pub struct Folder {
     pub id: u64,
     pub uid_validity: u32,
-    pub special_use: Option<SpecialUse>,
+    pub uses: SpecialUses,
 }
 
 /// The numbers are those of the record.
-const USES: [(u8, Option<SpecialUse>); 6] = [
-    (0, None),
-    (1, Some(SpecialUse::Archive)),
-    (2, Some(SpecialUse::Drafts)),
-    (3, Some(SpecialUse::Junk)),
-    (4, Some(SpecialUse::Sent)),
-    (5, Some(SpecialUse::Trash)),
-];
+const USES: [(u8, SpecialUse); 5] = [(1, SpecialUse::Archive), (2, SpecialUse::Drafts), (3, SpecialUse::Junk), (4, SpecialUse::Sent), (5, SpecialUse::Trash)];
+/// In their place, of a folder for nothing in particular.
+const NO_USE: u8 = 0;
 
 pub fn key(mailbox: &str, name: &str) -> Key {
     Key::new(KIND, &[mailbox.as_bytes(), name.as_bytes()])
@@ -111,24 +107,44 @@ pub fn last_step(bytes: &[u8]) -> Result<u64, RecordError> {
     step.map_err(|_| RecordError::Damaged { kind: LAST_STEP, reason: "it is no number" })
 }
 
+/// Whoever makes a folder for a use writes it anew, `1 | number u64`, so that of two who do so at once one looks again.
+pub fn uses_key(mailbox: &str) -> Key {
+    Key::new(USES_GIVEN, &[mailbox.as_bytes()])
+}
+
+pub fn uses_counter(mailbox: &str) -> String {
+    format!("folder uses/{mailbox}")
+}
+
+pub fn uses_template(number: CounterSlot) -> Template {
+    Template::new(vec![Part::Bytes(vec![VERSION]), Part::Counter(number)])
+}
+
 pub fn validity_counter(mailbox: &str) -> String {
     format!("uidvalidity/{mailbox}")
 }
 
-pub fn template(id: CounterSlot, validity: CounterSlot, special_use: Option<SpecialUse>) -> Template {
-    let number = USES.iter().find(|(_, known)| *known == special_use).map_or(0, |(number, _)| *number);
-    Template::new(vec![Part::Bytes(vec![VERSION]), Part::Counter(id), Part::Counter(validity), Part::Bytes(vec![number])])
+pub fn template(id: CounterSlot, validity: CounterSlot, uses: SpecialUses) -> Template {
+    let mut numbers: Vec<u8> = USES.iter().filter(|(_, one)| uses.has(*one)).map(|(number, _)| *number).collect();
+    if numbers.is_empty() {
+        numbers.push(NO_USE);
+    }
+    Template::new(vec![Part::Bytes(vec![VERSION]), Part::Counter(id), Part::Counter(validity), Part::Bytes(numbers)])
 }
 
 impl Folder {
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let damaged = || RecordError::Damaged { kind: KIND, reason: "it is not an id, a UIDVALIDITY and a special use" };
+        let damaged = || RecordError::Damaged { kind: KIND, reason: "it is not an id, a UIDVALIDITY and special uses" };
         let (id, rest) = versioned(KIND, bytes)?.split_first_chunk::<8>().ok_or_else(damaged)?;
         let (validity, rest) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
-        let &[number] = rest else { return Err(damaged()) };
-        let (_, special_use) = *USES.iter().find(|(known, _)| *known == number).ok_or_else(damaged)?;
+        let known = |number: &u8| USES.iter().find(|(known, _)| known == number).map(|(_, one)| *one).ok_or_else(damaged);
+        let uses = match rest {
+            [] => return Err(damaged()),
+            [NO_USE] => SpecialUses::NONE,
+            numbers => numbers.iter().map(known).collect::<Result<_, _>>()?,
+        };
         let uid_validity = u64::from_be_bytes(*validity).try_into().map_err(|_| damaged())?;
-        Ok(Self { id: u64::from_be_bytes(*id), uid_validity, special_use })
+        Ok(Self { id: u64::from_be_bytes(*id), uid_validity, uses })
     }
 
     pub fn uid_counter(&self) -> String {
@@ -143,5 +159,23 @@ impl Folder {
     /// Where the folder's steps were counted before mailboxes counted them.
     pub fn former_steps(&self) -> String {
         format!("modseq/{}", self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records of before a folder could have several uses are what those of one are now.
+    #[test]
+    fn uses_are_read_as_they_were_ever_written() {
+        let record = |uses: &[u8]| [&[VERSION], 7_u64.to_be_bytes().as_slice(), 9_u64.to_be_bytes().as_slice(), uses].concat();
+        let read = |uses: &[u8]| Folder::decode(&record(uses)).ok().map(|folder| folder.uses);
+        assert_eq!(read(&[0]), Some(SpecialUses::NONE));
+        assert_eq!(read(&[4]), Some(SpecialUses::NONE.with(SpecialUse::Sent)));
+        assert_eq!(read(&[3, 5]), Some(SpecialUses::NONE.with(SpecialUse::Trash).with(SpecialUse::Junk)));
+        for damaged in [&[][..], &[6], &[0, 4], &[4, 0]] {
+            assert_eq!(read(damaged), None, "{damaged:?}");
+        }
     }
 }

@@ -130,6 +130,14 @@ async fn folders_are_made_and_unmade() {
     assert_eq!(client.ok("LIST \"\" Bills*").await, ["* LIST (\\HasChildren) \"/\" \"Bills\"", "* LIST (\\HasChildren \\Noselect) \"/\" \"Bills/2026\"", "* LIST (\\HasNoChildren) \"/\" \"Bills/2026/10\""]);
     assert_eq!(client.ok("LSUB \"\" *2026*").await, ["* LSUB (\\HasNoChildren) \"/\" \"&UVp5Tw-/2026/10\""]);
     assert!(client.command("DELETE INBOX").await.1.starts_with("NO [CANNOT]"));
+    // A use is one folder's, until that goes.
+    assert!(client.command("CREATE spam (USE (\\Junk))").await.1.starts_with("NO [USEATTR] another folder has that use"));
+    client.ok("DELETE Junk").await;
+    let (_, made) = client.command("CREATE spam (USE (\\Junk))").await;
+    assert_eq!(client.ok("LIST (SPECIAL-USE) \"\" spam").await, ["* LIST (\\HasNoChildren \\Junk) \"/\" \"spam\""]);
+    // spec: rfc8474#4.1 the id of what was made is the one that is told ever after
+    let id = made.strip_prefix("OK [MAILBOXID (").unwrap().split_once(')').unwrap().0;
+    assert_eq!(client.ok("STATUS spam (MAILBOXID)").await, [format!("* STATUS \"spam\" (MAILBOXID ({id}))")]);
     assert!(client.command("DELETE Nowhere").await.1.starts_with("NO [NONEXISTENT]"));
     assert!(client.command("SELECT Bills/2026").await.1.starts_with("NO [NONEXISTENT]"));
 }

@@ -10,10 +10,10 @@ use super::number::MailboxNumber;
 use crate::document::{PolicyError, read};
 
 /// Extensions of IMAP that can be switched off, by the names that CAPABILITY gives them.
-pub const EXTENSIONS: [&str; 34] = [
-    "APPENDLIMIT", "BINARY", "COMPRESS=DEFLATE", "CONDSTORE", "ESEARCH", "ESORT", "ID", "IDLE", "IMAP4REV2", "LIST-EXTENDED", "LIST-STATUS", "LITERAL+",
-    "METADATA", "MOVE", "MULTIAPPEND", "NAMESPACE", "NOTIFY", "OBJECTID", "PARTIAL", "PREVIEW", "QRESYNC", "QUOTA", "REPLACE", "SAVEDATE", "SEARCHRES", "SORT",
-    "SPECIAL-USE", "STATUS=SIZE", "THREAD", "UIDONLY", "UIDPLUS", "UNAUTHENTICATE", "UTF8=ACCEPT", "WITHIN",
+pub const EXTENSIONS: [&str; 39] = [
+    "APPENDLIMIT", "BINARY", "COMPRESS=DEFLATE", "CONDSTORE", "CREATE-SPECIAL-USE", "ENABLE", "ESEARCH", "ESORT", "ID", "IDLE", "IMAP4REV2", "LIST-EXTENDED", "LIST-STATUS", "LITERAL+", "LITERAL-",
+    "METADATA", "MOVE", "MULTIAPPEND", "NAMESPACE", "NOTIFY", "OBJECTID", "PARTIAL", "PREVIEW", "QRESYNC", "QUOTA", "REPLACE", "SASL-IR", "SAVEDATE", "SEARCHRES", "SORT",
+    "SPECIAL-USE", "STATUS=SIZE", "THREAD", "UIDONLY", "UIDPLUS", "UNAUTHENTICATE", "UNSELECT", "UTF8=ACCEPT", "WITHIN",
 ];
 /// A port at which people log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -10,6 +10,7 @@ use super::extension::Extensions;
 pub use super::account::AccountChanges;
 pub use super::flags::{Flags, Keyword, StoreOp, SystemFlag};
 pub use super::messages::Messages;
+pub use super::special_use::{SpecialUse, SpecialUses};
 pub use crate::sasl::{Offer, Question, Salted, Secret, TokenRefused};
 
 /// What the server knows of a message without opening it.
@@ -109,8 +110,9 @@ pub enum Request {
     Expunge { uids: Option<Vec<u32>> },
     /// What was removed after this MODSEQ. Answer: `Vanished`. spec: rfc7162#3.2.5
     Vanished { since: u64 },
-    /// Answer to these five: `Done` or `Refused`.
-    Create { mailbox: MailboxName },
+    /// For these uses. Answer: `Created`, or `Refused` (`UseAttr` where another mailbox has one of them).
+    Create { mailbox: MailboxName, uses: SpecialUses },
+    /// Answer to these four: `Done` or `Refused`.
     Delete { mailbox: MailboxName },
     Rename { from: MailboxName, to: MailboxName },
     Subscribe { mailbox: MailboxName },
@@ -204,6 +206,8 @@ pub enum Answer {
     Appended { uid_validity: u32, uids: Vec<u32> },
     /// Entries and their values, by the names of the entries, ascending.
     Metadata(Vec<(String, Vec<u8>)>),
+    /// The id of the new mailbox, whatever it is called; no other ever has it.
+    Created { id: u64 },
     /// `from[i]` became `to[i]`; both ascend.
     Copied { uid_validity: u32, from: Vec<u32>, to: Vec<u32> },
     /// The uids that were removed.
@@ -223,36 +227,13 @@ pub struct MailboxInfo {
     /// subscribed to whose mailbox is gone.
     pub id: Option<u64>,
     pub subscribed: bool,
-    pub special_use: Option<SpecialUse>,
+    pub uses: SpecialUses,
     pub has_children: bool,
 }
 
 impl MailboxInfo {
     pub fn exists(&self) -> bool {
         self.id.is_some()
-    }
-}
-
-/// spec: rfc6154#2
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SpecialUse {
-    Archive,
-    Drafts,
-    Junk,
-    Sent,
-    Trash,
-}
-
-impl SpecialUse {
-    /// The attribute, with its backslash.
-    pub fn name(self) -> &'static str {
-        match self {
-            SpecialUse::Archive => "\\Archive",
-            SpecialUse::Drafts => "\\Drafts",
-            SpecialUse::Junk => "\\Junk",
-            SpecialUse::Sent => "\\Sent",
-            SpecialUse::Trash => "\\Trash",
-        }
     }
 }
 
@@ -302,6 +283,8 @@ pub enum RefusalCode {
     TryCreate,
     /// The store cannot be reached or written now.
     Unavailable,
+    /// spec: rfc6154#3 a mailbox for that use cannot be made
+    UseAttr,
 }
 
 impl RefusalCode {
@@ -320,6 +303,7 @@ impl RefusalCode {
             RefusalCode::TooManyAnnotations => "METADATA TOOMANY",
             RefusalCode::TryCreate => "TRYCREATE",
             RefusalCode::Unavailable => "UNAVAILABLE",
+            RefusalCode::UseAttr => "USEATTR",
         }
     }
 }

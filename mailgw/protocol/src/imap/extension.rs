@@ -1,4 +1,5 @@
 //! The extensions that can be switched off, and what each one is on the wire.
+use super::framing::Unasked;
 use super::parse::Command;
 use super::parse::command::ListOptions;
 use super::parse::{Item, Key, Notify, StatusItem};
@@ -31,13 +32,19 @@ macro_rules! extensions {
 }
 
 extensions! {
+    SaslIr = "SASL-IR" as "SASL-IR",
+    Unselect = "UNSELECT" as "UNSELECT",
+    Enable = "ENABLE" as "ENABLE",
     LiteralPlus = "LITERAL+" as "LITERAL+",
+    /// In the place of LITERAL+, where that is off. spec: rfc7888#5
+    LiteralMinus = "LITERAL-" as "LITERAL-",
     Id = "ID" as "ID",
     Idle = "IDLE" as "IDLE",
     Namespace = "NAMESPACE" as "NAMESPACE",
     UidPlus = "UIDPLUS" as "UIDPLUS",
     Move = "MOVE" as "MOVE",
     SpecialUse = "SPECIAL-USE" as "SPECIAL-USE",
+    CreateSpecialUse = "CREATE-SPECIAL-USE" as "CREATE-SPECIAL-USE",
     ESearch = "ESEARCH" as "ESEARCH",
     SearchRes = "SEARCHRES" as "SEARCHRES",
     CondStore = "CONDSTORE" as "CONDSTORE",
@@ -68,10 +75,10 @@ extensions! {
     Notify = "NOTIFY" as "NOTIFY",
 }
 
-/// What IMAP4rev2 contains. spec: rfc9051#appendix-E
-const PARTS_OF_REV2: [Extension; 12] = [
-    Extension::Idle, Extension::Namespace, Extension::UidPlus, Extension::Move, Extension::SpecialUse, Extension::ESearch, Extension::SearchRes, Extension::StatusSize,
-    Extension::ListExtended, Extension::ListStatus, Extension::Binary, Extension::LiteralPlus,
+/// What IMAP4rev2 contains, beside literals that come unasked. spec: rfc9051#appendix-E
+const PARTS_OF_REV2: [Extension; 14] = [
+    Extension::SaslIr, Extension::Unselect, Extension::Enable, Extension::Idle, Extension::Namespace, Extension::UidPlus, Extension::Move, Extension::SpecialUse, Extension::ESearch, Extension::SearchRes, Extension::StatusSize,
+    Extension::ListExtended, Extension::ListStatus, Extension::Binary,
 ];
 
 /// Some of them.
@@ -101,9 +108,23 @@ impl Extensions {
             Extension::Rev2 => &PARTS_OF_REV2,
             Extension::ESort => &[Extension::Sort, Extension::ESearch],
             Extension::Partial => &[Extension::ESearch],
+            // spec: rfc5161#3.1 what has to be enabled first
+            Extension::Utf8 | Extension::UidOnly => &[Extension::Enable],
+            Extension::QResync => &[Extension::Enable, Extension::CondStore],
+            Extension::CreateSpecialUse => &[Extension::SpecialUse],
             _ => &[],
         };
-        self.0 & 1 << one as u32 != 0 || needs.iter().any(|part| self.has(*part))
+        let unasked = one == Extension::Rev2 && unasked(self) == Unasked::None;
+        self.0 & 1 << one as u32 != 0 || unasked || needs.iter().any(|part| self.has(*part))
+    }
+}
+
+/// Which literals may come unasked, where these are off.
+pub(crate) fn unasked(off: Extensions) -> Unasked {
+    match (off.has(Extension::LiteralPlus), off.has(Extension::LiteralMinus)) {
+        (false, _) => Unasked::Any,
+        (true, false) => Unasked::Small,
+        (true, true) => Unasked::None,
     }
 }
 
@@ -116,11 +137,15 @@ pub(crate) fn refused(command: &Command, off: Extensions) -> Option<Extension> {
 fn used(command: &Command) -> Vec<Extension> {
     let mut used = Vec::new();
     match command {
+        Command::Authenticate { initial: Some(_), .. } => used.push(Extension::SaslIr),
+        Command::Unselect => used.push(Extension::Unselect),
+        Command::Enable(_) => used.push(Extension::Enable),
         Command::Id => used.push(Extension::Id),
         Command::Idle => used.push(Extension::Idle),
         Command::Namespace => used.push(Extension::Namespace),
         Command::Expunge { uids: Some(_) } => used.push(Extension::UidPlus),
         Command::Move { .. } => used.push(Extension::Move),
+        Command::Create { uses: Some(_), .. } => used.push(Extension::CreateSpecialUse),
         Command::GetQuota { .. } | Command::GetQuotaRoot(_) | Command::SetQuota => used.push(Extension::Quota),
         Command::Append { messages, .. } => {
             used.extend((messages.len() > 1).then_some(Extension::MultiAppend));

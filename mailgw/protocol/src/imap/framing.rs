@@ -9,6 +9,18 @@ pub const MAX_TEXT: usize = 64 * 1024;
 pub const MAX_LITERAL: usize = 8 * 1024;
 pub const MAX_LITERALS: usize = 64;
 
+/// Which literals may come without the client waiting for leave. spec: rfc7888#4 rfc7888#5
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unasked {
+    Any,
+    /// Of at most [`MAX_UNASKED`].
+    Small,
+    None,
+}
+
+/// Octets of a literal that LITERAL- lets come unasked. spec: rfc7888#5
+const MAX_UNASKED: usize = 4096;
+
 /// What one command may bring.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -18,14 +30,19 @@ pub struct Limits {
     literals: usize,
     /// Octets of the lines.
     text: usize,
+    unasked: Unasked,
 }
 
 impl Limits {
     /// Of who is not known: many of them together hold little.
-    pub const BEFORE_LOGIN: Self = Self { append: MAX_LITERAL, literals: 2 * MAX_LITERAL, text: 2 * MAX_LINE };
+    pub const BEFORE_LOGIN: Self = Self { append: MAX_LITERAL, literals: 2 * MAX_LITERAL, text: 2 * MAX_LINE, unasked: Unasked::Any };
 
     pub fn after_login(append: usize) -> Self {
-        Self { append, literals: MAX_LITERALS * MAX_LITERAL, text: MAX_TEXT }
+        Self { append, literals: MAX_LITERALS * MAX_LITERAL, text: MAX_TEXT, unasked: Unasked::Any }
+    }
+
+    pub(crate) fn with_unasked(self, unasked: Unasked) -> Self {
+        Self { unasked, ..self }
     }
 }
 
@@ -46,8 +63,8 @@ pub(crate) enum Framed {
     Command(Frame),
     /// The command was dropped; the stream is in step and the next command follows. `too_big` when the size was the reason.
     Dropped { tag: Option<String>, too_big: bool, reason: &'static str },
-    /// The stream is out of step: nothing more can be read.
-    Broken { tag: Option<String>, reason: &'static str },
+    /// The stream is out of step: nothing more can be read. `too_big` when a literal was the reason.
+    Broken { tag: Option<String>, too_big: bool, reason: &'static str },
 }
 
 /// Collects input until a command is whole.
@@ -118,7 +135,7 @@ impl Framer {
             let line = match self.take_line() {
                 Ok(Some(line)) => line,
                 Ok(None) => return Framed::Wait,
-                Err(reason) => return self.break_off(reason),
+                Err(reason) => return self.break_off(false, reason),
             };
             let announced = announced_literal(&line);
             let whole = line.ends_with(b"\r\n");
@@ -128,18 +145,24 @@ impl Framer {
                 return self.drop_command(false, "A line must end with CRLF, not LF alone");
             }
             if self.frame.text.len() > self.limits.text {
-                return self.break_off("The command is too long: split its set of messages");
+                return self.break_off(false, "The command is too long: split its set of messages");
             }
             let Some(Announced { size, synchronising }) = announced else {
                 return Framed::Command(std::mem::take(&mut self.frame));
             };
+            // What follows would be read as commands, so that nothing more is read. spec: rfc7888#4 rfc7888#5
+            match self.limits.unasked {
+                Unasked::None if !synchronising => return self.break_off(false, "Wait for leave before a literal is sent"),
+                Unasked::Small if !synchronising && size > MAX_UNASKED => return self.break_off(true, "Wait for leave before a literal of more than 4096 octets is sent"),
+                _ => {}
+            }
             let allowed = self.frame.literals.len() < MAX_LITERALS && size <= self.limit();
             if !allowed && synchronising {
                 // spec: rfc3501#7.5 a tagged answer instead of the continuation refuses the literal
                 return self.drop_command(true, "The literal is larger than this server takes");
             }
             if !allowed {
-                return self.break_off("The literal is larger than this server takes and was sent without asking");
+                return self.break_off(true, "The literal is larger than this server takes and was sent without asking");
             }
             self.literal = Some(size);
             self.frame.literals.push_back(Vec::new());
@@ -155,11 +178,11 @@ impl Framer {
         Framed::Dropped { tag, too_big, reason }
     }
 
-    fn break_off(&mut self, reason: &'static str) -> Framed {
+    fn break_off(&mut self, too_big: bool, reason: &'static str) -> Framed {
         let tag = tag_of(&self.frame.text);
         self.clear();
         self.broken = true;
-        Framed::Broken { tag, reason }
+        Framed::Broken { tag, too_big, reason }
     }
 
     /// Messages of APPEND and REPLACE may be large, all of one command together as the largest; the literal in the place of the mailbox is not.

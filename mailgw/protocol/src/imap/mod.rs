@@ -8,4 +8,5 @@ mod framing;
 pub mod messages;
 pub mod parse;
 pub mod session;
+mod special_use;
 mod syntax;

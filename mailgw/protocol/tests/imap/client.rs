@@ -34,7 +34,7 @@ pub struct Fake {
 }
 
 pub fn mailbox(name: &str, id: u64, subscribed: bool) -> MailboxInfo {
-    MailboxInfo { name: name.into(), id: Some(id), subscribed, special_use: None, has_children: false }
+    MailboxInfo { name: name.into(), id: Some(id), subscribed, uses: SpecialUses::NONE, has_children: false }
 }
 
 impl Fake {
@@ -59,8 +59,8 @@ impl Fake {
         self.removed.extend(uids.iter().map(|uid| (*uid, self.modseq)));
     }
 
-    fn mailbox(name: &str) -> Option<Answer> {
-        if ["INBOX", "台北"].contains(&name) { None } else { Some(Answer::Refused { code: RefusalCode::TryCreate, text: "No such mailbox".into() }) }
+    fn mailbox(&self, name: &str) -> Option<Answer> {
+        if ["INBOX", "台北"].contains(&name) || self.mailboxes.iter().any(|known| known.name == name) { None } else { Some(Answer::Refused { code: RefusalCode::TryCreate, text: "No such mailbox".into() }) }
     }
 
     fn answer(&mut self, request: Request) -> Answer {
@@ -96,10 +96,10 @@ impl Fake {
                 }
                 Answer::Stored { after, modified }
             }
-            Request::Append { mailbox, messages } => Self::mailbox(&mailbox).unwrap_or_else(|| {
+            Request::Append { mailbox, messages } => self.mailbox(&mailbox).unwrap_or_else(|| {
                 Answer::Appended { uid_validity: 9, uids: messages.into_iter().map(|message| self.add(message.bytes, message.flags).uid).collect() }
             }),
-            Request::Replace { uid, mailbox, message } => Self::mailbox(&mailbox).unwrap_or_else(|| {
+            Request::Replace { uid, mailbox, message } => self.mailbox(&mailbox).unwrap_or_else(|| {
                 self.remove(&[uid]);
                 Answer::Appended { uid_validity: 9, uids: vec![self.add(message.bytes, message.flags).uid] }
             }),
@@ -117,8 +117,8 @@ impl Fake {
                 }
                 if self.notes.len() > 3 { refused(RefusalCode::TooManyAnnotations) } else { Answer::Done }
             }
-            Request::Copy { uids, to } => Self::mailbox(&to).unwrap_or_else(|| Answer::Copied { uid_validity: 7, to: (1..).take(uids.len()).collect(), from: uids }),
-            Request::Move { uids, to } => Self::mailbox(&to).unwrap_or_else(|| {
+            Request::Copy { uids, to } => self.mailbox(&to).unwrap_or_else(|| Answer::Copied { uid_validity: 7, to: (1..).take(uids.len()).collect(), from: uids }),
+            Request::Move { uids, to } => self.mailbox(&to).unwrap_or_else(|| {
                 self.remove(&uids);
                 Answer::Copied { uid_validity: 7, to: (1..).take(uids.len()).collect(), from: uids }
             }),
@@ -146,6 +146,12 @@ impl Fake {
                 let mut gone: Vec<u32> = self.removed.iter().filter(|(_, modseq)| *modseq > since).map(|(uid, _)| *uid).collect();
                 gone.sort_unstable();
                 Answer::Vanished(gone.into_iter().map(|uid| (uid, uid)).collect())
+            }
+            Request::Create { mailbox, .. } if mailbox == "taken" => refused(RefusalCode::UseAttr),
+            Request::Create { mailbox: name, uses } => {
+                // What is for nothing in particular is not remembered: tests say themselves what there is.
+                self.mailboxes.extend((!uses.is_empty()).then(|| MailboxInfo { uses, ..mailbox(&name, 79, false) }));
+                Answer::Created { id: 79 }
             }
             _ => Answer::Done,
         }

@@ -261,3 +261,79 @@ fn what_shows_content_is_told_from_what_shows_a_list() {
     }
     assert!(shows("FETCH 1 (FLAGS UID RFC822.SIZE)").is_empty());
 }
+
+/// A mailbox is made for what it is for, and each is told what it is whatever it is called. spec: rfc6154#3 rfc8474#4.1
+#[test]
+fn mailboxes_are_made_for_a_use() {
+    let mut client = Client::without(true, Extensions::named(["STATUS=SIZE"]));
+    assert!(client.send(b"a LOGIN a@b.cn pw\r\n").contains(" SPECIAL-USE CREATE-SPECIAL-USE "));
+    client.script(
+        r#"
+        C: b CREATE "&V4NXPpCuTvY-" (USE (\junk \Trash))
+        S: b OK [MAILBOXID (F79)] Created
+        C: c LIST (SPECIAL-USE) "" *
+        S: * LIST (\HasNoChildren \Junk \Trash) "/" "&V4NXPpCuTvY-"
+        S: c OK Done
+        C: d CREATE taken (USE (\Sent))
+        S: d NO [USEATTR] No
+        C: e CREATE other (USE (\Sent \Flagged))
+        S: e NO [USEATTR] No mailbox is kept for that use here
+        C: f CREATE other/ (USE ())
+        S: f OK [MAILBOXID (F79)] Created
+        C: g CREATE other (USE \Sent)
+        S: g BAD Expected `(`
+        C: h CREATE other (USE (Sent))
+        S: h BAD Expected a use, such as \Sent
+        C: i CREATE other (KEEP (\Sent))
+        S: i BAD Expected USE
+        C: j CREATE other (USE (\Sent)
+        S: j BAD Expected `)`
+        C: k CREATE other
+        S: k OK [MAILBOXID (F79)] Created
+        "#,
+    );
+    assert_eq!(client.fake.asked, ["Create"]);
+    for off in ["CREATE-SPECIAL-USE", "SPECIAL-USE"] {
+        let mut client = Client::without(true, Extensions::named([off, "OBJECTID"]));
+        assert!(!client.send(b"a LOGIN a@b.cn pw\r\n").contains("CREATE-SPECIAL-USE"));
+        client.script("C: b CREATE x (USE (\\Sent))\nS: b BAD CREATE-SPECIAL-USE is switched off here\nC: c CREATE x\nS: c OK Created");
+    }
+}
+
+#[test]
+fn what_every_server_has_can_be_switched_off_too() {
+    let mut client = Client::without(true, Extensions::named(["SASL-IR", "UNSELECT", "ENABLE"]));
+    let said = client.send(b"a CAPABILITY\r\n");
+    for word in ["SASL-IR", "UNSELECT", "ENABLE", "IMAP4rev2", "UTF8=ACCEPT", "UIDONLY", "QRESYNC"] {
+        assert!(!said.contains(word), "{word}: {said}");
+    }
+    client.script("C: b AUTHENTICATE PLAIN AGFAYi5jbgBwdw==\nS: b BAD SASL-IR is switched off here");
+    assert_eq!(client.send(b"c AUTHENTICATE PLAIN\r\n"), "+ \r\n");
+    assert!(client.send(b"AGFAYi5jbgBwdw==\r\n").starts_with("c OK [CAPABILITY IMAP4rev1 CHILDREN LITERAL+ "));
+    client.script("C: d ENABLE CONDSTORE\nS: d BAD ENABLE is switched off here\nC: e UNSELECT\nS: e BAD UNSELECT is switched off here");
+    assert!(client.send(b"f SELECT INBOX (CONDSTORE)\r\n").contains("f OK "));
+}
+
+/// spec: rfc7888#5
+#[test]
+fn small_literals_come_unasked_where_large_ones_may_not() {
+    let mut client = Client::without(true, Extensions::named(["LITERAL+"]));
+    let said = client.send(b"a LOGIN {6+}\r\na@b.cn pw\r\n");
+    assert!(said.contains(" LITERAL- ") && !said.contains("LITERAL+") && said.contains(" IMAP4rev2 "), "{said}");
+    let message = "x".repeat(4_097);
+    assert_eq!(client.send(format!("b APPEND inbox {{4096+}}\r\n{}\r\n", &message[1..]).as_bytes()), "b OK [APPENDUID 9 6] Appended\r\n");
+    assert_eq!(client.send(format!("c APPEND inbox {{4097}}\r\n{message}\r\n").as_bytes()), "+ Ready\r\nc OK [APPENDUID 9 7] Appended\r\n");
+    assert_eq!(
+        client.send(b"d APPEND inbox {4097+}\r\nd DELETE inbox\r\n"),
+        "d BAD [TOOBIG] Wait for leave before a literal of more than 4096 octets is sent\r\n* BYE [TOOBIG] The stream is out of step\r\n"
+    );
+    assert!(client.closed);
+    let mut client = Client::without(true, Extensions::named(["LITERAL+", "LITERAL-"]));
+    let said = client.send(b"a LOGIN a@b.cn {2}\r\npw\r\n");
+    assert!(said.contains("] Ready\r\n+ Ready\r\na OK ") && !said.contains("LITERAL") && !said.contains("IMAP4rev2"), "{said}");
+    // What would be its octets is not taken for a command.
+    assert_eq!(client.send(b"b APPEND inbox {16+}\r\nc DELETE inbox\r\n"), "b BAD Wait for leave before a literal is sent\r\n* BYE The stream is out of step\r\n");
+    assert!(client.closed && client.fake.asked.is_empty());
+    let said = Client::new(true).send(b"a LOGIN a@b.cn pw\r\n");
+    assert!(said.contains(" LITERAL+ ") && !said.contains("LITERAL-"), "{said}");
+}

@@ -40,7 +40,7 @@ fn what_rev2_tells_otherwise() {
         C: i COPY 1 "台北"
         S: i OK [COPYUID 7 4 1] Copied
         C: j CREATE "a&b"
-        S: j OK Created
+        S: j OK [MAILBOXID (F79)] Created
         "#,
     );
     // Names of old are other names now.

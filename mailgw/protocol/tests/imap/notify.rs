@@ -198,7 +198,7 @@ fn what_a_client_does_itself_it_is_not_told_of() {
     assert!(client.send(b"e COPY 1 \"&U,BTFw-\"\r\n").ends_with("e OK [COPYUID 7 4 1] Copied\r\n* STATUS \"&U,BTFw-\" (MESSAGES 2 UIDNEXT 6 UIDVALIDITY 9)\r\n"));
     client.fake.happens_before_answers.mailboxes();
     client.fake.mailboxes.extend([mailbox("a", 80, false), mailbox("a/b", 81, false), mailbox("z", 82, false)]);
-    assert_eq!(client.send(b"f CREATE a/b\r\n"), "f OK Created\r\n* LIST (\\HasNoChildren) \"/\" \"z\"\r\n");
+    assert_eq!(client.send(b"f CREATE a/b\r\n"), "f OK [MAILBOXID (F79)] Created\r\n* LIST (\\HasNoChildren) \"/\" \"z\"\r\n");
     client.fake.happens_before_answers.annotation(Some(78), "/private/comment");
     client.fake.happens_before_answers.annotation(Some(78), "/private/x(y");
     client.fake.happens_before_answers.annotation(None, "/private/z");
@@ -221,9 +221,9 @@ fn what_a_client_was_refused_is_another_ones() {
     for number in 0..1_001 {
         assert!(!said.contains("NOTIFICATIONOVERFLOW"), "{number}");
         said = client.send(format!("f CREATE n{number}\r\n").as_bytes());
-        assert!(said.starts_with("f OK Created\r\n"), "{said}");
+        assert!(said.starts_with("f OK [MAILBOXID (F79)] Created\r\n"), "{said}");
     }
-    assert_eq!(said, "f OK Created\r\n* OK [NOTIFICATIONOVERFLOW] Too much happened to tell; say NOTIFY again\r\n");
+    assert_eq!(said, "f OK [MAILBOXID (F79)] Created\r\n* OK [NOTIFICATIONOVERFLOW] Too much happened to tell; say NOTIFY again\r\n");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What mail programs that people have are known to do otherwise than a reader of the RFCs would think, as public threads and captures tell;
-//! the thread stands beside each.
-use super::client::Client;
+//! the thread stands beside each. Where none is public, the dialogue is written from what is known of the program, and says so.
+use protocol::imap::exchange::SystemFlag;
+
+use super::client::{Client, mailbox};
 
 /// Outlook asks for a whole message by an item that went out of use in 1996. emersion/go-imap#657
 #[test]
@@ -9,7 +11,7 @@ fn outlook_asks_as_rfc1730_had_it() {
     let said = client.send(b"7 UID fetch 4 (UID RFC822.SIZE RFC822.peek)\r\n");
     assert!(said.starts_with("* 1 FETCH (UID 4 RFC822.SIZE ") && said.contains(" RFC822 {") && said.ends_with("\r\n7 OK Fetched\r\n"), "{said}");
     // Nothing was marked as seen by it, and what it brought is the message.
-    assert!(!client.fake.mails[0].info.flags.has(protocol::imap::exchange::SystemFlag::Seen));
+    assert!(!client.fake.mails[0].info.flags.has(SystemFlag::Seen));
     let whole = client.send(b"8 UID FETCH 4 BODY.PEEK[]\r\n");
     let literal = |said: &str| said.split_once("}\r\n").unwrap().1.rsplit_once(")\r\n").unwrap().0.to_owned();
     assert_eq!(literal(&said), literal(&whole));
@@ -56,4 +58,51 @@ fn inbox_in_any_case_is_one() {
         let said = client.send(format!("b LIST \"\" {name}\r\n").as_bytes());
         assert_eq!(said, "* LIST (\\HasNoChildren) \"/\" \"INBOX\"\r\nb OK Done\r\n", "{name}");
     }
+}
+
+/// Foxmail 7. No recording of it is public: its ID is as programs that pose as it write it, the rest is
+/// written from what it is known to do, in the style that QQ Mail and 163 see. Its sent mail goes into a folder of its own, in GB18030, and the
+/// day of its date is padded with a space.
+#[test]
+fn foxmail_lists_whole_folders_and_keeps_what_it_sent() {
+    let mut client = Client::new(true);
+    client.send(b"");
+    client.script(
+        r#"
+        C: C1 ID ("name" "com.tencent.foxmail" "version" "7.2.25.375" "os" "windows" "os-version" "10.0" "vendor" "tencent limited" "contact" "foxmail@foxmail.com")
+        S: * ID ("name" "Suiyin")
+        S: C1 OK Done
+        "#,
+    );
+    assert!(client.send(b"C2 LOGIN \"a@b.cn\" \"pw\"\r\n").starts_with("C2 OK [CAPABILITY IMAP4rev1 "));
+    client.script(
+        r#"
+        C: C3 LIST "" *
+        S: * LIST (\HasNoChildren) "/" "INBOX"
+        S: * LIST (\HasNoChildren) "/" "&U,BTFw-"
+        S: C3 OK Done
+        C: C4 LSUB "" *
+        S: * LSUB (\HasNoChildren) "/" "INBOX"
+        S: C4 OK Done
+        "#,
+    );
+    assert!(client.send(b"C5 SELECT \"INBOX\"\r\n").contains("* 2 EXISTS\r\n"));
+    let said = client.send(b"C6 UID FETCH 1:* (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER])\r\n");
+    let (first, second) = said.split_once("* 2 FETCH (UID 5 RFC822.SIZE 22 FLAGS (\\Seen) BODY[HEADER] {").unwrap();
+    assert!(first.starts_with("* 1 FETCH (UID 4 RFC822.SIZE ") && first.contains(" FLAGS () BODY[HEADER] {") && first.contains("Subject: =?UTF-8?B?5YWs56ev6YeR?=\r\n"), "{said}");
+    assert!(second.ends_with("Subject: two\r\n\r\n)\r\nC6 OK Fetched\r\n"), "{said}");
+    // A listing marks nothing as read.
+    assert!(!client.fake.mails[0].info.flags.has(SystemFlag::Seen));
+    client.script("C: C7 APPEND \"&XfJT0ZABkK5O9g-\" (\\Seen) \" 1-Dec-2026 09:05:03 +0800\" {2}\nS: + Ready\nC: hi\nS: C7 NO [TRYCREATE] No such mailbox");
+    client.script("C: C8 CREATE \"&XfJT0ZABkK5O9g-\"\nS: C8 OK [MAILBOXID (F79)] Created");
+    client.fake.mailboxes.push(mailbox("已发送邮件", 79, false));
+    client.script("C: C9 SUBSCRIBE \"&XfJT0ZABkK5O9g-\"\nS: C9 OK Subscribed");
+    let sent = b"From: \"\xd5\xc5\xc8\xfd\" <a@b.cn>\r\nSubject: =?gb18030?B?uau7/b3w?=\r\nContent-Type: text/plain; charset=\"gb18030\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\xc4\xfa\xba\xc3\xa3\xac\x81\x30\x81\x30\r\n";
+    assert_eq!(client.send(format!("C10 APPEND \"&XfJT0ZABkK5O9g-\" (\\Seen) \" 1-Dec-2026 09:05:03 +0800\" {{{}}}\r\n", sent.len()).as_bytes()), "+ Ready\r\n");
+    assert_eq!(client.send(&[sent.as_slice(), b"\r\n"].concat()), "C10 OK [APPENDUID 9 6] Appended\r\n");
+    let kept = client.fake.mails.last().unwrap();
+    assert!(kept.bytes == sent && kept.info.flags.has(SystemFlag::Seen));
+    assert!(client.send(b"C11 LIST \"\" *\r\n").contains("* LIST (\\HasNoChildren) \"/\" \"&XfJT0ZABkK5O9g-\"\r\n"));
+    client.script("C: C12 LOGOUT\nS: * BYE Goodbye\nS: C12 OK Done");
+    assert!(client.closed);
 }

@@ -1,6 +1,7 @@
 //! Dialogues with a server that knows a few mailboxes: `C:` lines go in, `S:` lines must come out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod any;
+mod quirks;
 mod submission;
 
 use std::net::IpAddr;

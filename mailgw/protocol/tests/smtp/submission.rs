@@ -3,15 +3,15 @@
 use super::*;
 
 /// A session for those who log in: `me` with the password `right`, who may send as `me@b.cn` and to anybody but `[…]`.
-struct Submitter {
+pub(super) struct Submitter {
     session: Session,
     said: Vec<u8>,
-    delivered: Vec<Envelope>,
+    pub delivered: Vec<Envelope>,
     closed: bool,
 }
 
 impl Submitter {
-    fn new(tls: bool) -> Self {
+    pub fn new(tls: bool) -> Self {
         let host = Domain::parse("mx.b.cn").unwrap();
         let (session, _) = Session::new(Settings { host, tls, starttls: true, role: Role::Submission, dsn: true, offer: Offer::default(), budget: protocol::budget::Budget { failures: 5, ..protocol::budget::Budget::default() }, max_size: LIMIT, max_recipients: MAX_RECIPIENTS, max_copies: 5 * LIMIT });
         Self { session, said: Vec::new(), delivered: Vec::new(), closed: false }
@@ -64,7 +64,7 @@ impl Submitter {
     }
 
     /// Each command with what its last reply begins with.
-    fn script(&mut self, lines: &[(&str, &str)]) {
+    pub fn script(&mut self, lines: &[(&str, &str)]) {
         for (command, expected) in lines {
             let reply = self.send(format!("{command}\r\n").as_bytes());
             assert!(reply.starts_with(expected), "{command}: {reply}");

@@ -11,8 +11,11 @@ use super::search::{self, Key, Return};
 use super::sort::{self, Criterion, Threading};
 use super::sequence::{Partial, Ranges, SequenceSet};
 use super::{ParseError, Parsed};
-use crate::imap::exchange::{Flags, MailboxName, NewMessage, Secret, StoreOp};
+use crate::imap::exchange::{Flags, MailboxName, NewMessage, Secret, SpecialUse, StoreOp};
 use crate::imap::framing::{Frame, tag_of};
+
+/// The most uses that CREATE names.
+const MAX_USES: usize = 16;
 
 /// A command, without its tag. Commands that exist with and without UID carry which it was.
 pub enum Command {
@@ -30,7 +33,8 @@ pub enum Command {
     /// `patterns` holds one.
     Lsub(ListOptions),
     Select { mailbox: MailboxName, read_only: bool, condstore: bool, resync: Option<Resync> },
-    Create(MailboxName),
+    /// `uses`: what it is to be for, where that was said; of what is not known here, none. spec: rfc6154#3
+    Create { mailbox: MailboxName, uses: Option<Vec<Option<SpecialUse>>> },
     Delete(MailboxName),
     Rename { from: MailboxName, to: MailboxName },
     Subscribe(MailboxName),
@@ -186,7 +190,10 @@ fn with_arguments(word: &str, cursor: &mut Cursor) -> Parsed<Command> {
             let (condstore, resync) = select_options(cursor)?;
             Command::Select { mailbox, read_only: word == "EXAMINE", condstore, resync }
         }
-        "CREATE" => Command::Create(new_name(cursor)?),
+        "CREATE" => {
+            let mailbox = new_name(cursor)?;
+            Command::Create { mailbox, uses: create_uses(cursor)? }
+        }
         "DELETE" => Command::Delete(name(cursor)?),
         "RENAME" => {
             let from = name(cursor)?;
@@ -282,6 +289,33 @@ fn enable(cursor: &mut Cursor) -> Parsed<Enable> {
             return Ok(named);
         }
     }
+}
+
+/// ` (USE (\Sent …))` after the name; the inner list may be empty. spec: rfc6154#6
+fn create_uses(cursor: &mut Cursor) -> Parsed<Option<Vec<Option<SpecialUse>>>> {
+    if !cursor.eat(b' ') {
+        return Ok(None);
+    }
+    cursor.expect(b'(', "`(`")?;
+    if !cursor.eat_word("USE") {
+        return Err(ParseError::Expected("USE"));
+    }
+    cursor.space()?;
+    let mut uses = Vec::new();
+    cursor.expect(b'(', "`(`")?;
+    while !cursor.eat(b')') {
+        if !uses.is_empty() {
+            cursor.space()?;
+        }
+        if uses.len() >= MAX_USES {
+            return Err(ParseError::TooMany);
+        }
+        cursor.expect(b'\\', "a use, such as \\Sent")?;
+        let name = cursor.word()?;
+        uses.push(SpecialUse::ALL.into_iter().find(|known| known.name().get(1..).is_some_and(|known| known.eq_ignore_ascii_case(&name))));
+    }
+    cursor.expect(b')', "`)`")?;
+    Ok(Some(uses))
 }
 
 /// `(CONDSTORE)` or `(QRESYNC (…))` after the name; some clients say both at once. spec: rfc7162#3.1.8 rfc7162#3.2.5

@@ -7,7 +7,6 @@ use super::{Pending, Session, State, fetch, list, metadata, search};
 use crate::imap::content::write_quoted;
 use crate::imap::exchange::{Answer, Flags, MailboxName, MessageInfo, Output, Request, StoreOp};
 use crate::imap::extension::Extension;
-use crate::imap::framing::Limits;
 use crate::imap::parse::command::Resync;
 use crate::imap::parse::{Item, StatusItem};
 use crate::sasl::{self, Asked};
@@ -111,7 +110,7 @@ impl Session {
             // spec: rfc8437#3 what was enabled is so no more; TLS and compression stay
             (Pending::Unauthenticate { tag }, Answer::Done) => {
                 (self.state, self.manner, self.settings.off, self.notify) = (State::NotAuthenticated, Manner::default(), self.off, None);
-                self.framer.set_limits(Limits::BEFORE_LOGIN);
+                self.set_limits();
                 self.write(&format!("{tag} OK Logged out; log in again\r\n"));
             }
             (Pending::Copy { tag, moves }, Answer::Copied { uid_validity, from, to }) => self.copied(&tag, moves, uid_validity, &from, &to),
@@ -129,6 +128,12 @@ impl Session {
             (Pending::Leave { tag, text }, Answer::Done) => {
                 self.state = State::Authenticated;
                 self.write(&format!("{tag} OK {text}\r\n"));
+            }
+            // spec: rfc8474#4.1
+            (Pending::Create { tag }, Answer::Created { id }) => {
+                self.did_own();
+                let code = if self.settings.off.has(Extension::ObjectId) { String::new() } else { format!("[MAILBOXID (F{id})] ") };
+                self.done(&tag, &format!("{code}Created"), true);
             }
             (Pending::Plain { tag, word }, Answer::Done) => {
                 self.did_own();
@@ -280,6 +285,7 @@ impl Pending {
             Pending::Search(job) => (job.tag, true),
             Pending::Login { tag, .. }
             | Pending::Plain { tag, .. }
+            | Pending::Create { tag }
             | Pending::List { tag, .. }
             | Pending::Open { tag, .. }
             | Pending::Reopen { tag, .. }

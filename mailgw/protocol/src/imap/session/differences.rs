@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use super::list::is_below;
-use crate::imap::exchange::{MailboxInfo, MailboxName};
+use crate::imap::exchange::{MailboxInfo, MailboxName, SpecialUses};
 use crate::imap::parse::mailbox::DELIMITER;
 
 /// A name that is told of.
@@ -71,7 +71,7 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn of(&mut self, name: &str) -> &mut Difference {
-        let gone = || MailboxInfo { name: name.to_owned(), id: None, subscribed: false, special_use: None, has_children: false };
+        let gone = || MailboxInfo { name: name.to_owned(), id: None, subscribed: false, uses: SpecialUses::NONE, has_children: false };
         self.all.entry(name.to_owned()).or_insert_with(|| Difference {
             info: self.is.get(name).map_or_else(gone, |info| (*info).clone()),
             before: self.was.get(name).map(|info| (*info).clone()),
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn mailbox(name: &str, id: u64) -> MailboxInfo {
-        MailboxInfo { name: name.to_owned(), id: Some(id), subscribed: false, special_use: None, has_children: false }
+        MailboxInfo { name: name.to_owned(), id: Some(id), subscribed: false, uses: SpecialUses::NONE, has_children: false }
     }
 
     /// `name`, `name<old`, `-name`, `name*` for a subscription, each where it differs.

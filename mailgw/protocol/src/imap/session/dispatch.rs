@@ -1,9 +1,8 @@
 //! Commands: each is checked against the state and either answered or turned into a request.
 use super::view::Manner;
 use super::{Expecting, Pending, Session, State, fetch, metadata, search};
-use crate::imap::exchange::{NewMessage, Output, RefusalCode, Request};
+use crate::imap::exchange::{NewMessage, Output, RefusalCode, Request, SpecialUses};
 use crate::imap::extension::{self, Extension, Extensions};
-use crate::imap::framing::{Limits, MAX_LITERAL};
 use crate::imap::parse::command::Enable;
 use crate::imap::parse::{Command, Item, Notify, StatusItem, sequence::SequenceSet};
 use crate::sasl::{self, Asked, Step};
@@ -13,8 +12,16 @@ pub(super) const QUOTA_ROOT: &str = "account";
 
 impl Session {
     pub(super) fn capabilities(&self) -> String {
-        let mut all = String::from("IMAP4rev1 SASL-IR UNSELECT ENABLE CHILDREN");
-        let offered = |one: &&Extension| !self.settings.off.has(**one) && (**one != Extension::Compress || !self.compressed && !matches!(self.state, State::NotAuthenticated));
+        let mut all = String::from("IMAP4rev1 CHILDREN");
+        let offered = |one: &&Extension| {
+            let now = match one {
+                Extension::Compress => !self.compressed && !matches!(self.state, State::NotAuthenticated),
+                // spec: rfc7888#5 one of the two is told
+                Extension::LiteralMinus => self.settings.off.has(Extension::LiteralPlus),
+                _ => true,
+            };
+            now && !self.settings.off.has(**one)
+        };
         for one in Extension::ALL.iter().filter(offered) {
             all.push(' ');
             all.push_str(one.told());
@@ -160,7 +167,7 @@ impl Session {
     pub(super) fn logged_in(&mut self, tag: &str, off: Extensions) {
         self.settings.off = self.settings.off.and(off);
         self.state = State::Authenticated;
-        self.framer.set_limits(Limits::after_login(self.settings.append_limit.max(MAX_LITERAL)));
+        self.set_limits();
         let all = self.capabilities();
         self.write(&format!("{tag} OK [CAPABILITY {all}] Logged in\r\n"));
     }
@@ -233,7 +240,10 @@ impl Session {
             Command::Select { mailbox, read_only, resync, .. } => {
                 self.ask(Request::Open { mailbox: mailbox.clone(), read_only }, Pending::Open { tag, mailbox, read_only, resync });
             }
-            Command::Create(mailbox) => self.ask(Request::Create { mailbox }, plain(tag, "Created")),
+            Command::Create { mailbox, uses } => match uses.into_iter().flatten().collect::<Option<SpecialUses>>() {
+                Some(uses) => self.ask(Request::Create { mailbox, uses }, Pending::Create { tag }),
+                None => self.write(&format!("{tag} NO [{}] No mailbox is kept for that use here\r\n", RefusalCode::UseAttr.name())),
+            },
             Command::Delete(mailbox) => self.ask(Request::Delete { mailbox }, plain(tag, "Deleted")),
             Command::Rename { from, to } => self.ask(Request::Rename { from, to }, plain(tag, "Renamed")),
             Command::Subscribe(mailbox) => self.ask(Request::Subscribe { mailbox }, plain(tag, "Subscribed")),

@@ -1,7 +1,7 @@
 //! LIST, LSUB and STATUS.
 use super::answer::{quoted_name, status_word};
 use super::dispatch::QUOTA_ROOT;
-use crate::imap::exchange::{MailboxInfo, MailboxName, MailboxStatus, Quota};
+use crate::imap::exchange::{MailboxInfo, MailboxName, MailboxStatus, Quota, SpecialUse};
 use crate::imap::parse::mailbox::{DELIMITER, Pattern, capital_inbox};
 use crate::imap::parse::{ListOptions, StatusItem};
 
@@ -9,7 +9,7 @@ use crate::imap::parse::{ListOptions, StatusItem};
 pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, utf8: bool, out: &mut Vec<u8>) -> Vec<MailboxName> {
     let patterns: Vec<String> = options.patterns.iter().map(|pattern| capital_inbox(format!("{}{pattern}", options.reference))).collect();
     let patterns: Vec<Pattern> = patterns.iter().map(|pattern| Pattern::new(pattern)).collect();
-    let wanted = |info: &MailboxInfo| (!options.only_subscribed || info.subscribed) && (!options.only_special_use || info.special_use.is_some());
+    let wanted = |info: &MailboxInfo| (!options.only_subscribed || info.subscribed) && (!options.only_special_use || !info.uses.is_empty());
     let mut told = Vec::new();
     for info in all {
         let name: Vec<char> = info.name.chars().collect();
@@ -20,7 +20,7 @@ pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, utf8
         // spec: rfc5258#3.5 CHILDINFO: something below it is what was asked for
         let has_wanted = options.recursive_match && covered() && all.iter().any(|other| wanted(other) && is_below(&other.name, &info.name));
         let named = if options.only_subscribed { info.subscribed || level || has_wanted } else { info.exists() || info.has_children };
-        if !named || !covered() || (options.only_special_use && info.special_use.is_none() && !has_wanted) {
+        if !named || !covered() || (options.only_special_use && info.uses.is_empty() && !has_wanted) {
             continue;
         }
         let mut attributes = vec![if info.has_children { "\\HasChildren" } else { "\\HasNoChildren" }];
@@ -28,7 +28,7 @@ pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, utf8
             // spec: rfc5258#3 a name that is subscribed to and not there
             attributes.push(if info.subscribed && !info.exists() && !info.has_children && word == "LIST" { "\\NonExistent" } else { "\\Noselect" });
         }
-        attributes.extend(info.special_use.map(|purpose| purpose.name()));
+        attributes.extend(info.uses.iter().map(SpecialUse::name));
         if options.return_subscribed && info.subscribed && word == "LIST" {
             attributes.push("\\Subscribed");
         }
@@ -47,7 +47,7 @@ pub(super) fn write(options: &ListOptions, all: &[MailboxInfo], word: &str, utf8
 pub(super) fn write_change(info: &MailboxInfo, old: Option<&MailboxName>, utf8: bool, out: &mut Vec<u8>) {
     let mut attributes = vec![if info.has_children { "\\HasChildren" } else { "\\HasNoChildren" }];
     attributes.extend((!info.exists()).then_some("\\NonExistent"));
-    attributes.extend(info.special_use.map(|purpose| purpose.name()));
+    attributes.extend(info.uses.iter().map(SpecialUse::name));
     attributes.extend(info.subscribed.then_some("\\Subscribed"));
     let old = old.map(|old| format!(" (\"OLDNAME\" ({}))", quoted_name(old, utf8))).unwrap_or_default();
     out.extend_from_slice(format!("* LIST ({}) \"/\" {}{old}\r\n", attributes.join(" "), quoted_name(&info.name, utf8)).as_bytes());

@@ -12,9 +12,9 @@ mod view;
 
 use std::collections::VecDeque;
 
-use super::extension::Extensions;
+use super::extension::{self, Extensions};
 use super::exchange::{Answer, Change, Flags, MailboxName, Output, RefusalCode, Request, StoreOp};
-use super::framing::{Framed, Framer, Limits};
+use super::framing::{Framed, Framer, Limits, MAX_LITERAL};
 use super::parse::command::Resync;
 use super::parse::{self, StatusItem};
 use crate::budget::Budget;
@@ -62,6 +62,7 @@ enum Expecting {
 enum Pending {
     Login { tag: String, asked: Asked },
     Plain { tag: String, word: &'static str },
+    Create { tag: String },
     List { tag: String, options: parse::ListOptions, word: &'static str },
     Open { tag: String, mailbox: MailboxName, read_only: bool, resync: Option<Resync> },
     /// SELECT leaves the mailbox before it opens the next.
@@ -119,8 +120,8 @@ impl Session {
         let mut session = Self {
             off: settings.off,
             compressed: false,
+            framer: Framer::new(Limits::BEFORE_LOGIN.with_unasked(extension::unasked(settings.off))),
             settings,
-            framer: Framer::new(Limits::BEFORE_LOGIN),
             state: State::NotAuthenticated,
             expecting: Expecting::Command,
             pending: None,
@@ -267,12 +268,20 @@ impl Session {
                     let verdict = if too_big { "NO [TOOBIG]" } else { "BAD" };
                     self.write(&format!("{} {verdict} {reason}\r\n", tag.as_deref().unwrap_or("*")));
                 }
-                Framed::Broken { tag, reason } => {
-                    self.write(&format!("{} BAD {reason}\r\n", tag.as_deref().unwrap_or("*")));
-                    self.bye("The stream is out of step");
+                // spec: rfc7888#4
+                Framed::Broken { tag, too_big, reason } => {
+                    let code = if too_big { "[TOOBIG] " } else { "" };
+                    self.write(&format!("{} BAD {code}{reason}\r\n", tag.as_deref().unwrap_or("*")));
+                    self.bye(&format!("{code}The stream is out of step"));
                 }
             }
         }
+    }
+
+    /// The framing knows what a command may bring of who is here now.
+    fn set_limits(&mut self) {
+        let limits = if matches!(self.state, State::NotAuthenticated) { Limits::BEFORE_LOGIN } else { Limits::after_login(self.settings.append_limit.max(MAX_LITERAL)) };
+        self.framer.set_limits(limits.with_unasked(extension::unasked(self.settings.off)));
     }
 
     /// Counts a command; whether there were too many before somebody logged in.

@@ -320,7 +320,7 @@ impl Session {
             levels.into_iter().chain([name.clone()])
         };
         match command {
-            Command::Create(name) | Command::Delete(name) | Command::Subscribe(name) | Command::Unsubscribe(name) => own.names.extend(with_levels(name)),
+            Command::Create { mailbox: name, .. } | Command::Delete(name) | Command::Subscribe(name) | Command::Unsubscribe(name) => own.names.extend(with_levels(name)),
             Command::Rename { from, to } => own.names.extend(with_levels(from).chain(with_levels(to))),
             Command::SetMetadata { mailbox, values } => own.entries.extend(values.iter().map(|(entry, _)| (mailbox.clone(), entry.clone()))),
             Command::Append { mailbox, .. } | Command::Replace { mailbox, .. } => own.target = Some(mailbox.clone()),
