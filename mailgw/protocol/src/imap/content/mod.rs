@@ -1,8 +1,10 @@
 //! What FETCH and SEARCH take from the bytes of a message.
+mod address;
 pub mod charset;
 mod conversation;
 mod envelope;
 mod outline;
+mod parameter;
 mod part;
 mod search;
 mod structure;
@@ -11,6 +13,7 @@ mod summary;
 use std::borrow::Cow;
 
 use super::parse::{Section, SectionText};
+pub use address::names;
 pub(crate) use conversation::{named_by, thread_id};
 pub(crate) use envelope::envelope;
 pub use outline::{Outline, Outlines, Texts, WORDING, outline};
@@ -128,14 +131,22 @@ pub(crate) fn write_literal8(text: Option<&[u8]>, out: &mut Vec<u8>) {
     write_literal(text, out);
 }
 
-/// NIL or a quoted string. What is not printable ASCII is carried as encoded words.
+/// NIL or a quoted string: ASCII as it stands, anything else as encoded words.
 fn write_string(text: Option<&str>, out: &mut Vec<u8>) {
-    let Some(text) = text else { return out.extend_from_slice(b"NIL") };
-    if !text.bytes().all(|b| matches!(b, b' '..=b'~')) {
-        let words = encoded_words(text);
-        return write_string(Some(&words), out);
+    write_value(text.map(str::as_bytes), out);
+}
+
+/// A field's value, or a piece of one. What is ASCII goes out as the sender wrote it, encoded words and all: whoever asks reads them. What is
+/// not is read, for a value that mixes them with raw octets would be encoded twice.
+// spec: rfc3501#7.4.2
+fn write_value(raw: Option<impl AsRef<[u8]>>, out: &mut Vec<u8>) {
+    let Some(raw) = raw else { return out.extend_from_slice(b"NIL") };
+    let raw = raw.as_ref();
+    match std::str::from_utf8(raw) {
+        // A line may be folded at a tab, and is one line here.
+        Ok(text) if raw.iter().all(|b| matches!(b, b' '..=b'~' | b'\t')) => write_quoted(&text.replace('\t', " "), out),
+        _ => write_quoted(&encoded_words(&charset::words(raw)), out),
     }
-    write_quoted(text, out);
 }
 
 /// `text` has no control characters.
@@ -164,9 +175,4 @@ fn encoded_words(text: &str) -> String {
     words.push(piece);
     let coded: Vec<String> = words.iter().map(|word| format!("=?UTF-8?B?{}?=", base64::engine::general_purpose::STANDARD.encode(word))).collect();
     coded.join(" ")
-}
-
-fn write_ascii_or_words(raw: Option<Vec<u8>>, out: &mut Vec<u8>) {
-    let text = raw.as_deref().map(String::from_utf8_lossy);
-    write_string(text.as_deref(), out);
 }

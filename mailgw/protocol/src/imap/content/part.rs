@@ -3,6 +3,8 @@ use std::ops::Range;
 
 use mail_parser::{MessageParser, MimeHeaders};
 
+use super::parameter::parameters;
+
 /// Multiparts and messages within each other; what lies deeper is one opaque part.
 const MAX_DEPTH: usize = 20;
 /// Parts of one message; the rest belongs to no part.
@@ -73,7 +75,7 @@ impl Scanner<'_> {
         let split = header_end(self.bytes, range.clone());
         let (header, body) = (range.start..split, split..range.end);
         let message = read_header(slice(self.bytes, header.clone()));
-        let mut media = media(&message).unwrap_or_else(|| {
+        let mut media = media(slice(self.bytes, header.clone()), &message).unwrap_or_else(|| {
             // spec: rfc2046#5.1.5 parts of a digest are messages unless they say otherwise
             if in_digest { Media::of("message", "rfc822") } else { Media::of("text", "plain") }
         });
@@ -164,15 +166,14 @@ pub(super) fn header_end(bytes: &[u8], range: Range<usize>) -> usize {
     range.end
 }
 
-fn media(message: &mail_parser::Message<'_>) -> Option<Media> {
+fn media(header: &[u8], message: &mail_parser::Message<'_>) -> Option<Media> {
     let found = message.content_type()?;
     let subtype = found.subtype()?;
     let token = |text: &str| !text.is_empty() && text.len() <= 127 && text.bytes().all(|b| b.is_ascii_graphic());
     if !token(found.ctype()) || !token(subtype) {
         return None;
     }
-    let parameters = found.attributes().unwrap_or_default();
-    let parameters = parameters.iter().take(32).map(|parameter| (parameter.name.to_string(), parameter.value.to_string())).collect();
+    let parameters = parameters(last(header, b"Content-Type").unwrap_or_default());
     Some(Media { kind: found.ctype().to_owned(), subtype: subtype.to_owned(), parameters })
 }
 
@@ -209,6 +210,11 @@ pub(super) fn bounded(header: &[u8]) -> &[u8] {
 /// The value of the first field of this name.
 pub(super) fn first(header: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     fields(bounded(header)).find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, field)| value(field))
+}
+
+/// The last field of this name with its folds: which of several the parser of the rest takes.
+pub(super) fn last<'x>(header: &'x [u8], name: &[u8]) -> Option<&'x [u8]> {
+    fields(bounded(header)).filter(|(found, _)| found.eq_ignore_ascii_case(name)).last().map(|(_, field)| field)
 }
 
 /// A field's value as written, its folds undone.
