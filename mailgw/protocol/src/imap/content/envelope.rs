@@ -2,16 +2,11 @@
 use mail_parser::{Addr, Address};
 
 use super::address::addresses;
-use super::part::{first, last, scan, slice, value};
+use super::part::{first, last, value};
 use super::{write_string, write_value};
 
 /// Addresses told of one field.
 const MAX_ADDRESSES: usize = 1000;
-
-pub(crate) fn envelope(bytes: &[u8], out: &mut Vec<u8>) {
-    let root = scan(bytes);
-    of_header(slice(bytes, root.header), out);
-}
 
 /// spec: rfc3501#7.4.2 date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to, message-id
 pub(super) fn of_header(header: &[u8], out: &mut Vec<u8>) {

@@ -2,12 +2,8 @@
 use mail_parser::{Message, MimeHeaders};
 
 use super::parameter::parameters;
-use super::part::{Kind, Part, first, last, read_header, scan, slice};
+use super::part::{Kind, Part, first, last, read_header, slice};
 use super::{envelope, write_value, write_string};
-
-pub(crate) fn structure(bytes: &[u8], extended: bool, out: &mut Vec<u8>) {
-    structure_of(&scan(bytes), bytes, extended, out);
-}
 
 /// `root`: as these bytes were scanned.
 pub(super) fn structure_of(root: &Part, bytes: &[u8], extended: bool, out: &mut Vec<u8>) {
