@@ -262,6 +262,7 @@ fn what_shows_content_is_told_from_what_shows_a_list() {
     assert!(shows("FETCH 1 (FLAGS UID RFC822.SIZE)").is_empty());
 }
 
+<<<<<<< HEAD
 /// A mailbox is made for what it is for, and each is told what it is whatever it is called. spec: rfc6154#3 rfc8474#4.1
 #[test]
 fn mailboxes_are_made_for_a_use() {
@@ -336,4 +337,43 @@ fn small_literals_come_unasked_where_large_ones_may_not() {
     assert!(client.closed && client.fake.asked.is_empty());
     let said = Client::new(true).send(b"a LOGIN a@b.cn pw\r\n");
     assert!(said.contains(" LITERAL+ ") && !said.contains("LITERAL-"), "{said}");
+=======
+/// Octets outside the alphabet of base64 are passed over: the third is empty. spec: rfc3516#4.3 rfc2045#6.8
+#[test]
+fn what_cannot_be_decoded_is_refused_and_hides_no_other() {
+    let mut client = Client::selected();
+    let with = |coding: &str| format!("Content-Transfer-Encoding: {coding}\r\n\r\nZm9v\r\n").into_bytes();
+    for message in [with("x-uuencode"), with("base64"), b"Content-Transfer-Encoding: base64\r\n\r\n\xff*".to_vec(), with("x-none"), with("base64")] {
+        client.arrives(&message);
+    }
+    client.send(b"x NOOP\r\n");
+    client.script(
+        r#"
+        C: a UID FETCH 6 (FLAGS BINARY[1])
+        S: a NO [UNKNOWN-CTE] The encoding of some parts cannot be undone; fetch them as they are
+        C: b UID FETCH 6 FLAGS
+        S: * 3 FETCH (UID 6 FLAGS ())
+        S: b OK Fetched
+        C: c UID FETCH 6:9 (BINARY.SIZE[1])
+        S: * 4 FETCH (UID 7 BINARY.SIZE[1] 3)
+        S: * 5 FETCH (UID 8 BINARY.SIZE[1] 0)
+        S: c NO [UNKNOWN-CTE] The encoding of some parts cannot be undone; fetch them as they are
+        C: d UID FETCH 9:10 (BINARY[1])
+        S: * 7 FETCH (UID 10 BINARY[1] {3}
+        S: foo FLAGS (\Seen))
+        S: d NO [UNKNOWN-CTE] The encoding of some parts cannot be undone; fetch them as they are
+        C: e UID FETCH 9 FLAGS
+        S: * 6 FETCH (UID 9 FLAGS ())
+        S: e OK Fetched
+        C: f UID FETCH 6 (BINARY.PEEK[2] BINARY.SIZE[2])
+        S: * 3 FETCH (UID 6 BINARY[2] NIL BINARY.SIZE[2] 0)
+        S: f OK Fetched
+        C: g UID FETCH 6 BODY.PEEK[1]
+        S: * 3 FETCH (UID 6 BODY[1] {6}
+        S: Zm9v
+        S: )
+        S: g OK Fetched
+        "#,
+    );
+>>>>>>> h2
 }

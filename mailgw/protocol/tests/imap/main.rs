@@ -1,6 +1,7 @@
 //! Dialogues with a mailbox in memory: `C:` lines go in, `S:` lines must come out, `!` lines are other sessions' changes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod charsets;
 mod client;
 mod extensions;
 mod newer;

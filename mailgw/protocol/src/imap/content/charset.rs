@@ -11,15 +11,42 @@ const MAX_WORD: usize = 2048;
 /// The text of octets under a charset's name; where there is none, or none that can be, UTF-8 if it is that and the charset of
 /// mainland China if it is that.
 pub(crate) fn decode(charset: Option<&str>, bytes: &[u8]) -> String {
-    let named = charset.map(|name| name.trim().trim_matches('"').to_ascii_lowercase());
+    let named = charset.map(family);
     match named.as_deref() {
         // spec: rfc1843 a 7-bit dress of GB 2312
         Some("hz-gb-2312" | "hz") => gb18030(&undressed(bytes)),
         // Who says GB2312 or GBK means whichever of the family has the character.
-        Some("gb2312" | "gbk" | "gb18030" | "cp936" | "x-gbk" | "csgb2312" | "gb_2312-80" | "euc-cn" | "iso-ir-58") => gb18030(bytes),
+        Some("gb18030") => gb18030(bytes),
         None | Some("" | "us-ascii" | "ascii" | "utf-8" | "utf8" | "unknown-8bit" | "x-unknown" | "8bit" | "default") => guessed(bytes),
         Some(name) => charset_decoder(name.as_bytes()).map_or_else(|| guessed(bytes), |decoder| decoder(bytes)),
     }
+}
+
+/// Names of one charset or of what it grew from, so that a character cut between words of two of them is read. Lower case.
+fn family(name: &str) -> String {
+    let name = name.trim().trim_matches('"').to_ascii_lowercase();
+    let grown = ["gb2312", "gbk", "gb18030", "cp936", "x-gbk", "csgb2312", "gb_2312-80", "euc-cn", "iso-ir-58"];
+    if grown.contains(&name.as_str()) { "gb18030".to_owned() } else { name }
+}
+
+/// What programs take raw octets for where mail does not say: each of them somebody's default.
+const DEFAULTS: [&[u8]; 5] = [b"gb18030", b"big5", b"shift_jis", b"euc-jp", b"euc-kr"];
+
+/// Raw octets as some program may show them: by our guess, and by the defaults of others.
+pub(super) fn guesses(bytes: &[u8]) -> Vec<String> {
+    let mut all = vec![guessed(bytes)];
+    if !bytes.is_ascii() {
+        all.extend(DEFAULTS.into_iter().filter_map(charset_decoder).map(|decoder| decoder(bytes)));
+    }
+    all
+}
+
+/// A header field's value as some program may show it.
+pub fn readings(value: &[u8]) -> Vec<String> {
+    let mut all = vec![words(value)];
+    all.extend(guesses(value).iter().map(|text| words(text.as_bytes())));
+    all.dedup();
+    all
 }
 
 fn gb18030(bytes: &[u8]) -> String {
@@ -27,7 +54,7 @@ fn gb18030(bytes: &[u8]) -> String {
 }
 
 /// Raw octets without a name come from programs of here (QQ Mail, Foxmail): GBK when every octet agrees.
-fn guessed(bytes: &[u8]) -> String {
+pub(super) fn guessed(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => {
@@ -97,7 +124,7 @@ pub(crate) fn words(value: &[u8]) -> String {
         let between = rest.get(..at).unwrap_or_default();
         let joins = open.is_some() && between.iter().all(u8::is_ascii_whitespace);
         match &mut open {
-            Some((before, joined)) if joins && before.eq_ignore_ascii_case(&charset) => joined.extend(bytes),
+            Some((before, joined)) if joins && *before == charset => joined.extend(bytes),
             _ => {
                 close(&mut open, &mut out);
                 if !joins {
@@ -116,7 +143,13 @@ fn close(open: &mut Option<(String, Vec<u8>)>, out: &mut String) {
     }
 }
 
+/// Octets of the encoded word that `text` begins with.
+pub(super) fn word_length(text: &[u8]) -> Option<usize> {
+    word(text).map(|word| word.length)
+}
+
 struct Word {
+    /// As [`family`] has it.
     charset: String,
     bytes: Vec<u8>,
     length: usize,
@@ -130,7 +163,7 @@ fn word(text: &[u8]) -> Option<Word> {
     let (charset, coding, rest) = (parts.next()?, parts.next()?, parts.next()?);
     let end = rest.windows(2).position(|pair| pair == b"?=")?;
     let coded = rest.get(..end)?;
-    let charset = std::str::from_utf8(charset).ok()?.split('*').next()?.to_owned();
+    let charset = family(std::str::from_utf8(charset).ok()?.split('*').next()?);
     let bytes = match coding {
         b"B" | b"b" => base64_decode(coded)?,
         b"Q" | b"q" => {

@@ -1,46 +1,42 @@
 //! ENVELOPE: the header as parentheses.
 use mail_parser::{Addr, Address};
 
-use super::part::{first, read_header, scan, slice};
-use super::{write_ascii_or_words, write_string};
+use super::address::addresses;
+use super::part::{first, last, value};
+use super::{write_string, write_value};
 
 /// Addresses told of one field.
 const MAX_ADDRESSES: usize = 1000;
 
-pub(crate) fn envelope(bytes: &[u8], out: &mut Vec<u8>) {
-    let root = scan(bytes);
-    of_header(slice(bytes, root.header), out);
-}
-
 /// spec: rfc3501#7.4.2 date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to, message-id
 pub(super) fn of_header(header: &[u8], out: &mut Vec<u8>) {
-    let message = read_header(header);
     let raw = |name: &[u8]| first(header, name);
+    let people = |name: &[u8]| last(header, name).and_then(|field| addresses(&value(field)));
     out.push(b'(');
-    write_ascii_or_words(raw(b"Date"), out);
+    write_value(raw(b"Date"), out);
     out.push(b' ');
-    write_ascii_or_words(raw(b"Subject"), out);
-    let from = message.from();
+    write_value(raw(b"Subject"), out);
+    let from = people(b"From");
     // spec: rfc3501#7.4.2 an absent or empty Sender or Reply-To is the From
-    let or_from = |field: Option<&Address<'_>>, out: &mut Vec<u8>| {
+    let or_from = |field: Option<Address<'_>>, out: &mut Vec<u8>| {
         out.push(b' ');
-        addresses(field.filter(|field| field.iter().next().is_some()).or(from), out);
+        write_addresses(field.as_ref().filter(|field| field.iter().next().is_some()).or(from.as_ref()), out);
     };
-    or_from(from, out);
-    or_from(message.sender(), out);
-    or_from(message.reply_to(), out);
-    for field in [message.to(), message.cc(), message.bcc()] {
+    or_from(None, out);
+    or_from(people(b"Sender"), out);
+    or_from(people(b"Reply-To"), out);
+    for name in [&b"To"[..], b"Cc", b"Bcc"] {
         out.push(b' ');
-        addresses(field, out);
+        write_addresses(people(name).as_ref(), out);
     }
     for name in [&b"In-Reply-To"[..], b"Message-ID"] {
         out.push(b' ');
-        write_ascii_or_words(raw(name), out);
+        write_value(raw(name), out);
     }
     out.push(b')');
 }
 
-fn addresses(field: Option<&Address<'_>>, out: &mut Vec<u8>) {
+fn write_addresses(field: Option<&Address<'_>>, out: &mut Vec<u8>) {
     let mut list = Vec::new();
     match field {
         None => {}

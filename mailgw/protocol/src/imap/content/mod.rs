@@ -1,69 +1,115 @@
 //! What FETCH and SEARCH take from the bytes of a message.
+mod address;
 pub mod charset;
 mod conversation;
 mod envelope;
 mod outline;
+mod parameter;
 mod part;
 mod search;
 mod structure;
 mod summary;
 
 use std::borrow::Cow;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use mail_parser::MimeHeaders;
 
 use super::parse::{Section, SectionText};
+pub use address::names;
 pub(crate) use conversation::{named_by, thread_id};
-pub(crate) use envelope::envelope;
 pub use outline::{Outline, Outlines, Texts, WORDING, outline};
+#[cfg(test)]
+pub(super) use part::SCANS;
 use part::{Kind, Part, slice};
 pub use search::Searchable;
-pub(crate) use structure::structure;
 pub(crate) use summary::{Person, Summary, summary};
 
-/// The octets of a section, without the partial; `None` when the message has no such part. spec: rfc3501#6.4.5
-pub(crate) fn section<'x>(bytes: &'x [u8], section: &Section) -> Option<Cow<'x, [u8]>> {
-    if section.path.is_empty() {
-        // Of the message itself no part is looked for.
-        let end = part::header_end(bytes, 0..bytes.len());
-        return Some(match &section.text {
-            SectionText::Whole => bytes.into(),
-            SectionText::Header | SectionText::Mime => slice(bytes, 0..end).into(),
-            SectionText::Text => slice(bytes, end..bytes.len()).into(),
-            SectionText::Fields { names, not } => some_fields(slice(bytes, 0..end), names, *not).into(),
-        });
-    }
-    let root = part::scan(bytes);
-    let part = locate(&root, &section.path)?;
-    let message = if let Kind::Message(inner) = &part.kind { Some(&**inner) } else { None };
-    Some(match &section.text {
-        SectionText::Whole => slice(bytes, part.body.clone()).into(),
-        SectionText::Mime => slice(bytes, part.header.clone()).into(),
-        SectionText::Header => slice(bytes, message?.header.clone()).into(),
-        SectionText::Text => slice(bytes, message?.body.clone()).into(),
-        SectionText::Fields { names, not } => some_fields(slice(bytes, message?.header.clone()), names, *not).into(),
-    })
+/// A message of which things are told: where its parts lie is found out once, when first asked.
+pub(crate) struct Message<'x> {
+    bytes: &'x [u8],
+    root: OnceCell<Part>,
+    /// The part that was decoded last: pieces of one are asked for one after another.
+    decoded: RefCell<Option<(Vec<u32>, Rc<Cow<'x, [u8]>>)>>,
 }
 
-/// A part with its transfer encoding undone; without a number the message as it is. `None`: no such part, or an encoding that
-/// cannot be undone.
-// spec: rfc3516#4.2
-pub(crate) fn binary<'x>(bytes: &'x [u8], path: &[u32]) -> Option<Cow<'x, [u8]>> {
-    use mail_parser::MimeHeaders;
-    if path.is_empty() {
-        return Some(bytes.into());
+/// A part's transfer encoding is not known, or its octets are not in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct UnknownEncoding;
+
+impl<'x> Message<'x> {
+    pub fn new(bytes: &'x [u8]) -> Self {
+        Self { bytes, root: OnceCell::new(), decoded: RefCell::new(None) }
     }
-    let root = part::scan(bytes);
-    let part = locate(&root, path)?;
-    let header = part::read_header(slice(bytes, part.header.clone()));
-    charset::transferred(header.content_transfer_encoding(), slice(bytes, part.body.clone()))
+
+    pub fn bytes(&self) -> &'x [u8] {
+        self.bytes
+    }
+
+    fn root(&self) -> &Part {
+        self.root.get_or_init(|| part::scan(self.bytes))
+    }
+
+    /// The octets of a section, without the partial; `None` when the message has no such part. spec: rfc3501#6.4.5
+    pub fn section(&self, section: &Section) -> Option<Cow<'x, [u8]>> {
+        let bytes = self.bytes;
+        if section.path.is_empty() {
+            // Of the message itself no part is looked for.
+            let end = part::header_end(bytes, 0..bytes.len());
+            return Some(match &section.text {
+                SectionText::Whole => bytes.into(),
+                SectionText::Header | SectionText::Mime => slice(bytes, 0..end).into(),
+                SectionText::Text => slice(bytes, end..bytes.len()).into(),
+                SectionText::Fields { names, not } => some_fields(slice(bytes, 0..end), names, *not).into(),
+            });
+        }
+        let part = locate(self.root(), &section.path)?;
+        let message = if let Kind::Message(inner) = &part.kind { Some(&**inner) } else { None };
+        Some(match &section.text {
+            SectionText::Whole => slice(bytes, part.body.clone()).into(),
+            SectionText::Mime => slice(bytes, part.header.clone()).into(),
+            SectionText::Header => slice(bytes, message?.header.clone()).into(),
+            SectionText::Text => slice(bytes, message?.body.clone()).into(),
+            SectionText::Fields { names, not } => some_fields(slice(bytes, message?.header.clone()), names, *not).into(),
+        })
+    }
+
+    /// A part with its transfer encoding undone, `None` when there is no such part; without a number the message as it is.
+    // spec: rfc3516#4.2
+    pub fn binary(&self, path: &[u32]) -> Result<Option<Rc<Cow<'x, [u8]>>>, UnknownEncoding> {
+        if path.is_empty() {
+            return Ok(Some(Rc::new(self.bytes.into())));
+        }
+        if let Some((_, decoded)) = self.decoded.borrow().as_ref().filter(|(last, _)| last == path) {
+            return Ok(Some(decoded.clone()));
+        }
+        let Some(part) = locate(self.root(), path) else { return Ok(None) };
+        let header = part::read_header(slice(self.bytes, part.header.clone()));
+        let body = slice(self.bytes, part.body.clone());
+        let decoded = charset::transferred(header.content_transfer_encoding(), body).map(Rc::new).ok_or(UnknownEncoding)?;
+        *self.decoded.borrow_mut() = Some((path.to_vec(), decoded.clone()));
+        Ok(Some(decoded))
+    }
+
+    pub fn envelope(&self, out: &mut Vec<u8>) {
+        envelope::of_header(slice(self.bytes, 0..part::header_end(self.bytes, 0..self.bytes.len())), out);
+    }
+
+    pub fn structure(&self, extended: bool, out: &mut Vec<u8>) {
+        structure::structure_of(self.root(), self.bytes, extended, out);
+    }
+
+    /// The beginning of the first text, its white space single.
+    pub fn preview(&self) -> String {
+        search::first_text(self.bytes, self.root()).as_deref().map(beginning).unwrap_or_default()
+    }
 }
 
 /// Characters of a preview. spec: rfc8970#3.1 at most 256
 const PREVIEW: usize = 200;
 
-/// The beginning of the first text, its white space single.
-pub(crate) fn preview(bytes: &[u8]) -> String {
-    let root = part::scan(bytes);
-    let Some(text) = search::first_text(bytes, &root) else { return String::new() };
+fn beginning(text: &str) -> String {
     let mut preview = String::new();
     for word in text.split_whitespace().take(PREVIEW) {
         if !preview.is_empty() {
@@ -128,14 +174,22 @@ pub(crate) fn write_literal8(text: Option<&[u8]>, out: &mut Vec<u8>) {
     write_literal(text, out);
 }
 
-/// NIL or a quoted string. What is not printable ASCII is carried as encoded words.
+/// NIL or a quoted string: ASCII as it stands, anything else as encoded words.
 fn write_string(text: Option<&str>, out: &mut Vec<u8>) {
-    let Some(text) = text else { return out.extend_from_slice(b"NIL") };
-    if !text.bytes().all(|b| matches!(b, b' '..=b'~')) {
-        let words = encoded_words(text);
-        return write_string(Some(&words), out);
+    write_value(text.map(str::as_bytes), out);
+}
+
+/// A field's value, or a piece of one. What is ASCII goes out as the sender wrote it, encoded words and all: whoever asks reads them. What is
+/// not is read, for a value that mixes them with raw octets would be encoded twice.
+// spec: rfc3501#7.4.2
+fn write_value(raw: Option<impl AsRef<[u8]>>, out: &mut Vec<u8>) {
+    let Some(raw) = raw else { return out.extend_from_slice(b"NIL") };
+    let raw = raw.as_ref();
+    match std::str::from_utf8(raw) {
+        // A line may be folded at a tab, and is one line here.
+        Ok(text) if raw.iter().all(|b| matches!(b, b' '..=b'~' | b'\t')) => write_quoted(&text.replace('\t', " "), out),
+        _ => write_quoted(&encoded_words(&charset::words(raw)), out),
     }
-    write_quoted(text, out);
 }
 
 /// `text` has no control characters.
@@ -164,9 +218,4 @@ fn encoded_words(text: &str) -> String {
     words.push(piece);
     let coded: Vec<String> = words.iter().map(|word| format!("=?UTF-8?B?{}?=", base64::engine::general_purpose::STANDARD.encode(word))).collect();
     coded.join(" ")
-}
-
-fn write_ascii_or_words(raw: Option<Vec<u8>>, out: &mut Vec<u8>) {
-    let text = raw.as_deref().map(String::from_utf8_lossy);
-    write_string(text.as_deref(), out);
 }

@@ -1,12 +1,9 @@
 //! BODY and BODYSTRUCTURE.
 use mail_parser::{Message, MimeHeaders};
 
-use super::part::{Kind, Part, first, read_header, scan, slice};
-use super::{envelope, write_ascii_or_words, write_string};
-
-pub(crate) fn structure(bytes: &[u8], extended: bool, out: &mut Vec<u8>) {
-    structure_of(&scan(bytes), bytes, extended, out);
-}
+use super::parameter::parameters;
+use super::part::{Kind, Part, first, last, read_header, slice};
+use super::{envelope, write_value, write_string};
 
 /// `root`: as these bytes were scanned.
 pub(super) fn structure_of(root: &Part, bytes: &[u8], extended: bool, out: &mut Vec<u8>) {
@@ -31,18 +28,18 @@ impl Writer<'_> {
             write_string(Some(&part.media.subtype), out);
             if self.extended {
                 out.push(b' ');
-                parameters(&part.media.parameters, out);
+                write_parameters(&part.media.parameters, out);
             }
         } else {
             write_string(Some(&part.media.kind), out);
             out.push(b' ');
             write_string(Some(&part.media.subtype), out);
             out.push(b' ');
-            parameters(&part.media.parameters, out);
+            write_parameters(&part.media.parameters, out);
             out.push(b' ');
-            write_ascii_or_words(raw(b"Content-ID"), out);
+            write_value(raw(b"Content-ID"), out);
             out.push(b' ');
-            write_ascii_or_words(raw(b"Content-Description"), out);
+            write_value(raw(b"Content-Description"), out);
             out.push(b' ');
             write_string(Some(message.content_transfer_encoding().unwrap_or("7BIT")), out);
             let body = slice(self.bytes, part.body.clone());
@@ -59,33 +56,31 @@ impl Writer<'_> {
             }
             if self.extended {
                 out.push(b' ');
-                write_ascii_or_words(raw(b"Content-MD5"), out);
+                write_value(raw(b"Content-MD5"), out);
             }
         }
         if self.extended {
             out.push(b' ');
-            disposition(&message, out);
+            disposition(header, &message, out);
             out.push(b' ');
-            write_ascii_or_words(raw(b"Content-Language"), out);
+            write_value(raw(b"Content-Language"), out);
             out.push(b' ');
-            write_ascii_or_words(raw(b"Content-Location"), out);
+            write_value(raw(b"Content-Location"), out);
         }
         out.push(b')');
     }
 }
 
-fn disposition(message: &Message<'_>, out: &mut Vec<u8>) {
+fn disposition(header: &[u8], message: &Message<'_>, out: &mut Vec<u8>) {
     let Some(found) = message.content_disposition() else { return out.extend_from_slice(b"NIL") };
-    let all: Vec<(String, String)> =
-        found.attributes().unwrap_or_default().iter().take(32).map(|one| (one.name.to_string(), one.value.to_string())).collect();
     out.push(b'(');
     write_string(Some(found.ctype()), out);
     out.push(b' ');
-    parameters(&all, out);
+    write_parameters(&parameters(last(header, b"Content-Disposition").unwrap_or_default()), out);
     out.push(b')');
 }
 
-fn parameters(all: &[(String, String)], out: &mut Vec<u8>) {
+fn write_parameters(all: &[(String, String)], out: &mut Vec<u8>) {
     if all.is_empty() {
         return out.extend_from_slice(b"NIL");
     }

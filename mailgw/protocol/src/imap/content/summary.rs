@@ -1,9 +1,10 @@
 //! What SORT and THREAD take from the header of a message.
 use mail_parser::parsers::fields::thread::thread_name;
-use mail_parser::{Address, HeaderValue, Message};
+use mail_parser::{Address, HeaderValue};
 
+use super::address::addresses;
 use super::charset::{fold, words};
-use super::part::{first, header_end, read_header, slice};
+use super::part::{first, header_end, last, read_header, slice, value};
 
 /// References of one message that are followed.
 const MAX_REFERENCES: usize = 100;
@@ -57,9 +58,9 @@ pub(crate) fn summary(bytes: &[u8]) -> Summary {
         sent: message.date().map(mail_parser::DateTime::to_timestamp),
         subject: cut(fold(base)),
         replies: base.trim().len() < subject.trim().len(),
-        from: person(&message, Message::from),
-        to: person(&message, Message::to),
-        cc: person(&message, Message::cc),
+        from: person(header, b"From"),
+        to: person(header, b"To"),
+        cc: person(header, b"Cc"),
         id: message.message_id().map(|id| cut(id.to_owned())),
         references: if references.is_empty() { identifiers(message.in_reply_to()).into_iter().take(1).collect() } else { references },
     }
@@ -75,8 +76,9 @@ fn identifiers(value: &HeaderValue<'_>) -> Vec<String> {
     all.into_iter().skip(skipped).map(cut).collect()
 }
 
-fn person<'x>(message: &'x Message<'x>, field: impl Fn(&'x Message<'x>) -> Option<&'x Address<'x>>) -> Person {
-    let Some(found) = field(message).and_then(Address::first) else { return Person::default() };
+fn person(header: &[u8], name: &[u8]) -> Person {
+    let all = last(header, name).and_then(|field| addresses(&value(field)));
+    let Some(found) = all.as_ref().and_then(Address::first) else { return Person::default() };
     let address = found.address.as_deref().unwrap_or_default();
     let mailbox = address.rsplit_once('@').map_or(address, |(mailbox, _)| mailbox);
     let display = found.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(address);

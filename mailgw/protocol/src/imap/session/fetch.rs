@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::view::put;
 use super::{Pending, Session, State};
-use crate::imap::content;
+use crate::imap::content::{self, Message, UnknownEncoding};
 use crate::imap::exchange::{Answer, Flags, MessageInfo, Outlines, RefusalCode, Request, StoreOp, SystemFlag, Texts};
 use crate::imap::parse::Item;
 use crate::imap::parse::sequence::{Partial, in_both, merged, write_ranges};
@@ -30,6 +30,7 @@ pub(super) struct Job {
     asked: Asked,
     vanished: bool,
     unreadable: bool,
+    undecodable: bool,
     closing: Option<&'static str>,
 }
 
@@ -60,19 +61,28 @@ pub(super) struct Wish {
 }
 
 /// What is known of a message beside the view.
-#[derive(Clone, Copy)]
 enum Source<'x> {
     /// All of it, or nothing where nothing of it is asked for.
-    Bytes(&'x [u8]),
+    Bytes(Message<'x>),
     Outline(Texts<'x>),
 }
 
-impl Source<'_> {
-    fn len(self) -> usize {
+impl<'x> Source<'x> {
+    fn bytes(bytes: &'x [u8]) -> Self {
+        Source::Bytes(Message::new(bytes))
+    }
+
+    fn len(&self) -> usize {
         match self {
-            Source::Bytes(bytes) => bytes.len(),
+            Source::Bytes(message) => message.bytes().len(),
             Source::Outline(texts) => texts.envelope.len() + texts.structure.len() + texts.header.len(),
         }
+    }
+
+    /// Whether the parts that are asked for without their transfer encoding can be had so.
+    fn decodes(&self, items: &[Item]) -> bool {
+        let Source::Bytes(message) = self else { return true };
+        items.iter().all(|item| !matches!(item, Item::Binary { path, .. } | Item::BinarySize { path, .. } if message.binary(path).is_err()))
     }
 }
 
@@ -126,7 +136,7 @@ fn job(session: &Session, wish: Wish) -> Job {
     let needs_bytes = items.iter().any(Item::needs_bytes);
     let outlined = needs_bytes && !marks && uids.len() >= FEW && items.iter().all(Item::is_outlined);
     let (uids, unmarked, outlines) = (uids.into(), Vec::new(), Outlines::default());
-    Job { tag, uid, items, needs_bytes, outlined, outlines, ahead: 0, marks, uids, unmarked, asked: Asked::Next, vanished: false, unreadable: false, closing }
+    Job { tag, uid, items, needs_bytes, outlined, outlines, ahead: 0, marks, uids, unmarked, asked: Asked::Next, vanished: false, unreadable: false, undecodable: false, closing }
 }
 
 pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
@@ -136,7 +146,7 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
             // Reading goes on where the mark cannot be set.
             let marked = matches!(&answer, Answer::Stored { after, .. } if !after.is_empty());
             learn(session, answer);
-            if !write(session, &job, uid, Source::Bytes(&bytes), marked) {
+            if !tell(session, &mut job, uid, &Source::bytes(&bytes), marked) {
                 return too_much(session, &job);
             }
         }
@@ -152,12 +162,15 @@ pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
         (Asked::Next, Answer::Bytes(bytes)) => {
             let Some(uid) = job.next() else { return session.bye("The server lost step; connect again") };
             let unseen = matches!(&session.state, State::Selected(view) if view.find(uid).is_some_and(|(_, info)| !info.flags.has(SystemFlag::Seen)));
-            let mark = job.marks && unseen;
+            let source = Source::bytes(&bytes);
+            // What will not be told is not marked as read either.
+            let mark = job.marks && unseen && source.decodes(&job.items);
             if mark && job.uids.is_empty() && job.unmarked.is_empty() {
+                drop(source);
                 job.asked = Asked::MarkOne(uid, bytes);
                 return ask_to_mark(session, vec![uid], job);
             }
-            if !write(session, &job, uid, Source::Bytes(&bytes), false) {
+            if !tell(session, &mut job, uid, &source, false) {
                 return too_much(session, &job);
             }
             job.unmarked.extend(mark.then_some(uid));
@@ -232,7 +245,7 @@ fn advance(session: &mut Session, mut job: Job) {
         return session.ask(Request::Load { uid, shows }, Pending::Fetch(job));
     }
     while let Some(uid) = job.uids.pop_front() {
-        if !write(session, &job, uid, Source::Bytes(&[]), false) {
+        if write(session, &job, uid, &Source::bytes(&[]), false).is_err() {
             return too_much(session, &job);
         }
         if session.send.len() >= GATHERED && !job.uids.is_empty() {
@@ -257,7 +270,7 @@ fn advance_outlined(session: &mut Session, mut job: Job) {
         let Some(texts) = content.and_then(|content| job.outlines.get(content)) else {
             return session.ask(Request::Load { uid, shows: false }, Pending::Fetch(job));
         };
-        if !write(session, &job, uid, Source::Outline(texts), false) {
+        if write(session, &job, uid, &Source::Outline(texts), false).is_err() {
             return too_much(session, &job);
         }
         job.next();
@@ -272,6 +285,12 @@ fn end(session: &mut Session, job: Job) {
     if job.unreadable {
         return refuse(session, &job, RefusalCode::ServerBug, "Some messages cannot be read; the others were told");
     }
+    // spec: rfc3516#4.3
+    if job.undecodable
+        && let Some(tag) = &job.tag
+    {
+        return session.refuse(tag, "UNKNOWN-CTE", "The encoding of some parts cannot be undone; fetch them as they are");
+    }
     // spec: rfc5530#3 EXPUNGEISSUED
     let text = job.closing.unwrap_or(if job.vanished { "[EXPUNGEISSUED] Some messages are gone" } else { "Fetched" });
     if let Some(tag) = &job.tag {
@@ -279,10 +298,34 @@ fn end(session: &mut Session, job: Job) {
     }
 }
 
-/// Tells one message, its flags too when it was marked just now; nothing of it, and `false`, when that would be too much.
-fn write(session: &mut Session, job: &Job, uid: u32, source: Source<'_>, marked: bool) -> bool {
-    let State::Selected(view) = &session.state else { return true };
-    let Some((number, info)) = view.find(uid) else { return true };
+/// Why nothing of a message is told.
+enum Untold {
+    TooMuch,
+    Undecodable,
+}
+
+impl From<UnknownEncoding> for Untold {
+    fn from(_: UnknownEncoding) -> Self {
+        Untold::Undecodable
+    }
+}
+
+/// Tells one message; `false` when that would be too much. One that cannot be decoded keeps nobody from those after it.
+fn tell(session: &mut Session, job: &mut Job, uid: u32, source: &Source<'_>, marked: bool) -> bool {
+    match write(session, job, uid, source, marked) {
+        Ok(()) => true,
+        Err(Untold::TooMuch) => false,
+        Err(Untold::Undecodable) => {
+            job.undecodable = true;
+            true
+        }
+    }
+}
+
+/// Tells one message, its flags too when it was marked just now.
+fn write(session: &mut Session, job: &Job, uid: u32, source: &Source<'_>, marked: bool) -> Result<(), Untold> {
+    let State::Selected(view) = &session.state else { return Ok(()) };
+    let Some((number, info)) = view.find(uid) else { return Ok(()) };
     let out = &mut session.send;
     let (begun, most) = (out.len(), 2 * source.len() + MORE);
     view.begin(number, uid, out);
@@ -290,38 +333,44 @@ fn write(session: &mut Session, job: &Job, uid: u32, source: Source<'_>, marked:
         if at > 0 {
             out.push(b' ');
         }
-        write_item(item, info, source, out);
-        if out.len() - begun > most {
+        let written = write_item(item, info, source, out).map_err(Untold::from);
+        if let Err(why) = written.and_then(|()| if out.len() - begun > most { Err(Untold::TooMuch) } else { Ok(()) }) {
             out.truncate(begun);
-            return false;
+            return Err(why);
         }
     }
     if marked && !job.items.contains(&Item::Flags) {
         out.push(b' ');
-        write_item(&Item::Flags, info, source, out);
+        write_item(&Item::Flags, info, source, out)?;
     }
     // spec: rfc7162#3.1 flags that changed are told with their MODSEQ
     if view.manner.condstore && marked && !job.items.contains(&Item::ModSeq) {
         out.push(b' ');
-        write_item(&Item::ModSeq, info, source, out);
+        write_item(&Item::ModSeq, info, source, out)?;
     }
     out.extend_from_slice(b")\r\n");
-    true
+    Ok(())
 }
 
-fn write_item(item: &Item, info: &MessageInfo, source: Source<'_>, out: &mut Vec<u8>) {
-    let bytes = match (source, item) {
+fn write_item(item: &Item, info: &MessageInfo, source: &Source<'_>, out: &mut Vec<u8>) -> Result<(), UnknownEncoding> {
+    let of_header;
+    let message = match (source, item) {
         (Source::Outline(texts), Item::Envelope) => {
             out.extend_from_slice(b"ENVELOPE ");
-            return out.extend_from_slice(texts.envelope);
+            out.extend_from_slice(texts.envelope);
+            return Ok(());
         }
         (Source::Outline(texts), Item::Structure { .. }) => {
             out.extend_from_slice(b"BODYSTRUCTURE ");
-            return out.extend_from_slice(texts.structure);
+            out.extend_from_slice(texts.structure);
+            return Ok(());
         }
         // What else is outlined is made of the header alone.
-        (Source::Outline(texts), _) => texts.header,
-        (Source::Bytes(bytes), _) => bytes,
+        (Source::Outline(texts), _) => {
+            of_header = Message::new(texts.header);
+            &of_header
+        }
+        (Source::Bytes(message), _) => message,
     };
     match item {
         Item::Flags => {
@@ -333,38 +382,39 @@ fn write_item(item: &Item, info: &MessageInfo, source: Source<'_>, out: &mut Vec
         Item::Size => put(out, format_args!("RFC822.SIZE {}", info.size)),
         Item::ModSeq => put(out, format_args!("MODSEQ ({})", info.modseq)),
         Item::EmailId => out.extend_from_slice(format!("EMAILID (M{})", info.content).as_bytes()),
-        Item::ThreadId => out.extend_from_slice(format!("THREADID ({})", content::thread_id(bytes, info.content)).as_bytes()),
+        Item::ThreadId => out.extend_from_slice(format!("THREADID ({})", content::thread_id(message.bytes(), info.content)).as_bytes()),
         Item::SaveDate => match info.saved {
             Some(saved) => out.extend_from_slice(format!("SAVEDATE \"{}\"", date_time(saved)).as_bytes()),
             None => out.extend_from_slice(b"SAVEDATE NIL"),
         },
         Item::Preview => {
             out.extend_from_slice(b"PREVIEW ");
-            content::write_literal(Some(content::preview(bytes).as_bytes()), out);
+            content::write_literal(Some(message.preview().as_bytes()), out);
         }
         Item::BinarySize { label, path } => {
-            let size = content::binary(bytes, path).map_or(0, |part| part.len());
+            let size = message.binary(path)?.map_or(0, |part| part.len());
             out.extend_from_slice(format!("{label} {size}").as_bytes());
         }
         Item::Binary { label, path, partial, .. } => {
             out.extend_from_slice(label.as_bytes());
-            let part = content::binary(bytes, path);
-            write_partial(part.as_deref(), *partial, content::write_literal8, out);
+            let part = message.binary(path)?;
+            write_partial(part.as_deref().map(AsRef::as_ref), *partial, content::write_literal8, out);
         }
         Item::Envelope => {
             out.extend_from_slice(b"ENVELOPE ");
-            content::envelope(bytes, out);
+            message.envelope(out);
         }
         Item::Structure { extended } => {
             out.extend_from_slice(if *extended { b"BODYSTRUCTURE " } else { b"BODY " });
-            content::structure(bytes, *extended, out);
+            message.structure(*extended, out);
         }
         Item::Section(section) => {
             out.extend_from_slice(section.label.as_bytes());
-            let text = content::section(bytes, section);
+            let text = message.section(section);
             write_partial(text.as_deref(), section.partial, content::write_literal, out);
         }
     }
+    Ok(())
 }
 
 /// ` …` or `<origin> …`: the octets asked for.
@@ -389,4 +439,26 @@ fn date_time(moment: OffsetDateTime) -> String {
     let (day, year) = (moment.day(), moment.year());
     let (hour, minute, second) = moment.to_hms();
     format!("{day:02}-{month}-{year:04} {hour:02}:{minute:02}:{second:02} {sign}{:02}{:02}", hours.unsigned_abs(), minutes.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imap::content::SCANS;
+    use crate::imap::parse::{Section, SectionText};
+
+    #[test]
+    fn many_items_of_a_message_need_one_look_for_its_parts() {
+        let message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--\r\n";
+        let info = MessageInfo { uid: 1, flags: Flags::new(), modseq: 1, internal_date: OffsetDateTime::UNIX_EPOCH, saved: None, size: 0, content: 1 };
+        let section = |first| Item::Section(Section { label: "BODY[2]".to_owned(), path: vec![2], text: SectionText::Whole, peek: true, partial: Some((first, 1)) });
+        let binary = |first| Item::Binary { label: "BINARY[1]".to_owned(), path: vec![1], peek: true, partial: Some((first, 1)) };
+        let mut items: Vec<Item> = (0..40).map(section).chain((0..40).map(binary)).collect();
+        items.extend([Item::BinarySize { label: "BINARY.SIZE[2]".to_owned(), path: vec![2] }, Item::Structure { extended: true }, Item::Preview, Item::Envelope]);
+        SCANS.set(0);
+        let (source, mut out) = (Source::bytes(message), Vec::new());
+        assert!(source.decodes(&items));
+        assert!(items.iter().all(|item| write_item(item, &info, &source, &mut out).is_ok()));
+        assert_eq!(SCANS.get(), 1);
+    }
 }
