@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::string::string_regex;
 
 use super::samples::{any, recipient, sender};
-use super::tests::{AT, Read, read, spoken};
+use super::tests::{AT, Read, letter_of, read, run, spoken};
 use super::*;
 
 /// What stands behind each name in the text.
@@ -231,5 +231,24 @@ proptest! {
             }
         }
         stand_on_the_page(&paper(entity.bytes()).unwrap(), &shown)?;
+    }
+}
+
+/// The same by another program's reading of the page, once for each kind.
+#[test]
+fn pdftotext_finds_every_figure_of_a_letter() {
+    let directory = tempfile::tempdir().unwrap();
+    let dense = |text: &str| text.split_whitespace().collect::<String>();
+    for kind in LetterKinds::parse(SHIPPED).unwrap().all() {
+        let sent = letter_of(kind);
+        let entity = letter(kind, &sent, &sender(Kind::Pension), &recipient(), AT, None);
+        std::fs::write(directory.path().join("p.pdf"), paper(entity.bytes()).unwrap()).unwrap();
+        let page = dense(&run("pdftotext", &["-layout", "-enc", "UTF-8", "p.pdf", "-"], directory.path()));
+        let Read { text, .. } = read(&message(&entity, b"signature"));
+        for figure in &sent.figures {
+            let label = format!("{} {}", figure.chinese, figure.english);
+            let beside = dense(&format!("{label}{}", lines(&text)[label.as_str()]));
+            assert!(page.contains(&beside), "{}: {beside} is not in {page}", kind.name());
+        }
     }
 }

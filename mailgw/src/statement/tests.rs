@@ -187,7 +187,7 @@ fn html_looks_the_same_after_a_sanitiser() {
 }
 
 /// A message of a kind that a policy defines, with a value of every field. A text is one that HTML reads as something else.
-fn letter_of(kind: &LetterKind) -> Letter {
+pub(super) fn letter_of(kind: &LetterKind) -> Letter {
     let value = |field: &Field| match &field.of {
         FieldType::Text { max_bytes } => if *max_bytes < 12 { "<b>&" } else { "<i a>&\"甲" }.to_owned(),
         FieldType::Date => "2026-10-31".to_owned(),
@@ -242,7 +242,7 @@ proptest! {
     }
 }
 
-fn run(program: &str, arguments: &[&str], directory: &Path) -> String {
+pub(super) fn run(program: &str, arguments: &[&str], directory: &Path) -> String {
     let output = Command::new(program).args(arguments).current_dir(directory).output().expect(program);
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
