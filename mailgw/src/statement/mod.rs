@@ -334,6 +334,9 @@ fn token(what: &str, sender: &Sender, statement_id: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod renderings;
+#[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod samples;
 #[cfg(test)]

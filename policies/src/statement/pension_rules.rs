@@ -1,7 +1,7 @@
 //! P1 to P7: what every pension row must keep.
 
 use super::judgement::{Judgement, NO_CONTRIBUTION, NO_MONTH_BEFORE, Rule, Verdict, sum};
-use super::money::{Money, Rate, RoundTo};
+use super::money::Money;
 use super::parameters::{PensionParameters, within_bound};
 use super::pension::{PensionRow, PensionStatus};
 use super::row::Previous;
@@ -13,11 +13,10 @@ pub(super) fn judge(row: &PensionRow, figures: Option<&PensionParameters>, previ
         None => Verdict::broken(format!("no figures are known for {}; add them to pension.toml", row.head.period)),
     };
     let before = Before::of(row, previous);
-    let rate = figures.map(|figures| (figures.person_rate, figures.base_cap));
     Judgement::new(vec![
         (Rule::P1, balance(row)),
         (Rule::P2, needs(contributions)),
-        (Rule::P3, before.as_ref().map_or(NOT_AT_HAND, |before| credited(row, before, rate))),
+        (Rule::P3, before.as_ref().map_or(NOT_AT_HAND, |before| credited(row, before, figures))),
         (Rule::P4, needs(interest)),
         (Rule::P5, months(row, before.as_ref())),
         (Rule::P6, before.as_ref().map_or(NOT_AT_HAND, |before| year_open(row, before))),
@@ -55,6 +54,11 @@ impl Before {
     fn rise(&self, row: &PensionRow) -> i32 {
         i32::from(row.months_actual) - i32::from(self.months_actual)
     }
+
+    /// The months that rise counts beside this month's own, which is none where nothing is contributed this month.
+    fn late_months(&self, row: &PensionRow) -> i32 {
+        self.rise(row) - i32::from(row.person_amt != Money::ZERO)
+    }
 }
 
 fn balance(row: &PensionRow) -> Verdict {
@@ -82,10 +86,10 @@ fn contributions(row: &PensionRow, figures: &PensionParameters) -> Verdict {
 
 /// More than this month's contribution is credited only when more months are counted, and for each of them no
 /// more than the largest contribution.
-fn credited(row: &PensionRow, before: &Before, figures: Option<(Rate, Money)>) -> Verdict {
-    let (late, rise) = (before.late(row), before.rise(row));
-    let most = figures.and_then(|(rate, cap)| cap.at(rate, RoundTo::Fen)).map_or(0, |most| i128::from(most.fen()));
-    if late > 0 && rise >= 2 && late <= i128::from(rise - 1) * most {
+fn credited(row: &PensionRow, before: &Before, figures: Option<&PensionParameters>) -> Verdict {
+    let (late, months) = (before.late(row), before.late_months(row));
+    let most = figures.and_then(|figures| figures.base_cap.at(figures.person_rate, figures.round_to)).map_or(0, |most| i128::from(most.fen()));
+    if late > 0 && months >= 1 && late <= i128::from(months) * most {
         return Verdict::Kept;
     }
     let made = sum(&[before.ytd_credit, row.person_amt], &[]);

@@ -6,6 +6,7 @@ use policies::statement::{
 };
 use proptest::prelude::*;
 
+use super::amounts::{MOST, amount, change, written};
 use super::{Line, TODAY};
 
 fn fund() -> Line {
@@ -288,5 +289,37 @@ proptest! {
         line.values[at] = text.clone();
         let _ = line.read();
         let _ = (Record::from_json(Kind::Pension, &text), Header::parse(Kind::Pension, &[&text]));
+    }
+
+    /// V9 from a fen up: of either sum, of a row, whatever the rows are.
+    #[test]
+    fn v9_refuses_a_manifest_that_is_off_by_a_fen(
+        pension in any::<bool>(), rows in prop::collection::vec((amount(), amount()), 1..12), largest in any::<bool>(), by in change(), up in any::<bool>(),
+    ) {
+        let kind = if pension { Kind::Pension } else { Kind::HousingFund };
+        let [close, paid_in] = if pension { ["close", "person_amt"] } else { ["close_bal", "paid_in"] };
+        let sum = |of: fn(&(i64, i64)) -> i64| rows.iter().map(of).sum::<i64>();
+        let (mut rows, sums) = (rows.clone(), (sum(|row| row.0), sum(|row| row.1)));
+        // One more row takes the sum to the largest that a manifest can state.
+        let sums = if largest { rows.push((MOST - sums.0, 0)); (MOST, sums.1) } else { sums };
+        let mut totals = Totals::new(kind);
+        for (closed, paid) in &rows {
+            totals.add(&Line::new(kind).with(close, &written(*closed)).with(paid_in, &written(*paid)).record()).unwrap();
+        }
+        let stated = |(closed, paid): (i64, i64), count: usize| {
+            let text = MANIFEST.replace("\"housing-fund\"", &format!("\"{kind}\""));
+            let text = text.replace("_close\":\"30.00", &format!("_close\":\"{}", written(closed))).replace("_in\":\"3.00", &format!("_in\":\"{}", written(paid)));
+            totals.agrees_with(&Manifest::parse(text.replace("\"rows\":2", &format!("\"rows\":{count}")).as_bytes()).unwrap())
+        };
+        prop_assert_eq!(stated(sums, rows.len()), Ok(()));
+        let off = |sum: i64| [if up { by } else { -by }, -1, 1].into_iter().map(move |by| sum + by).filter(|sum| (-MOST..=MOST).contains(sum));
+        for closed in off(sums.0) {
+            prop_assert!(matches!(stated((closed, sums.1), rows.len()), Err(TotalsError::SumClose { unread: None, .. })), "{closed}");
+        }
+        for paid in off(sums.1) {
+            prop_assert!(matches!(stated((sums.0, paid), rows.len()), Err(TotalsError::SumPaidIn { unread: None, .. })), "{paid}");
+        }
+        let more = matches!(stated(sums, rows.len() + 1), Err(TotalsError::Rows { .. }));
+        prop_assert!(more);
     }
 }

@@ -1,10 +1,13 @@
 //! Monthly statements: the published rows, what breaks each rule, and every way a file can be wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod amounts;
 mod files;
 mod housing_fund;
 mod pension;
 mod policy;
+mod right_fund;
+mod right_pension;
 
 use policies::statement::{Header, Judgement, Kind, Parameters, Previous, Record, Row, RowError, SHIPPED};
 use time::Date;
@@ -58,12 +61,14 @@ impl Line {
         self
     }
 
+    /// The amount or rate in hundredths.
+    fn fen(&self, column: &str) -> i64 {
+        self.get(column).replace('.', "").parse().unwrap()
+    }
+
     /// The amount or rate, `hundredths` more.
     fn more(self, column: &str, hundredths: i64) -> Self {
-        let old: i64 = self.get(column).replace('.', "").parse().unwrap();
-        let new = old + hundredths;
-        let sign = if new < 0 { "-" } else { "" };
-        let new = format!("{sign}{}.{:02}", new.abs() / 100, new.abs() % 100);
+        let new = amounts::written(self.fen(column) + hundredths);
         self.with(column, &new)
     }
 

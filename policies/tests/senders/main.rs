@@ -1,6 +1,8 @@
 //! The shipped kinds of message: their meaning is the one we agreed to.
 #![allow(clippy::unwrap_used)]
 
+mod rules;
+
 use policies::sender::{LetterKinds, SHIPPED};
 
 /// `SUIYIN_GOLDEN=write cargo test --test senders` writes the file anew; read what changed before it is kept.
