@@ -262,7 +262,6 @@ fn what_shows_content_is_told_from_what_shows_a_list() {
     assert!(shows("FETCH 1 (FLAGS UID RFC822.SIZE)").is_empty());
 }
 
-<<<<<<< HEAD
 /// A mailbox is made for what it is for, and each is told what it is whatever it is called. spec: rfc6154#3 rfc8474#4.1
 #[test]
 fn mailboxes_are_made_for_a_use() {
@@ -337,7 +336,8 @@ fn small_literals_come_unasked_where_large_ones_may_not() {
     assert!(client.closed && client.fake.asked.is_empty());
     let said = Client::new(true).send(b"a LOGIN a@b.cn pw\r\n");
     assert!(said.contains(" LITERAL+ ") && !said.contains("LITERAL-"), "{said}");
-=======
+}
+
 /// Octets outside the alphabet of base64 are passed over: the third is empty. spec: rfc3516#4.3 rfc2045#6.8
 #[test]
 fn what_cannot_be_decoded_is_refused_and_hides_no_other() {
@@ -375,5 +375,4 @@ fn what_cannot_be_decoded_is_refused_and_hides_no_other() {
         S: g OK Fetched
         "#,
     );
->>>>>>> h2
 }

@@ -116,7 +116,7 @@ fn one_message_takes_the_place_of_another() {
         ! new
         C: e UID REPLACE 99 inbox {1+}\r\nx
         S: * 1 EXISTS
-        S: e OK No such messages
+        S: e NO [NONEXISTENT] The message is gone, and nothing was taken; APPEND it
         C: f REPLACE 1 other {1+}\r\nx
         S: f NO [TRYCREATE] No such mailbox
         C: g REPLACE 9 inbox {1+}\r\nx

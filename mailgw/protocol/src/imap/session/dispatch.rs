@@ -323,6 +323,10 @@ impl Session {
                 }
             }
             Command::Replace { set, mailbox, message, uid } => {
+                // What the client brings would be lost behind an OK. spec: rfc8508#3.5
+                if let State::Selected(view) = &self.state && view.select(&set, uid).is_some_and(|uids| uids.is_empty()) {
+                    return self.write(&format!("{tag} NO [NONEXISTENT] The message is gone, and nothing was taken; APPEND it\r\n"));
+                }
                 let Some((tag, uids)) = self.select(tag, &set, uid, false) else { return };
                 let [uid] = uids.as_slice() else { return self.write(&format!("{tag} BAD One message is replaced, not several\r\n")) };
                 if let Some(tag) = self.takes(tag, std::slice::from_ref(&message)) {
