@@ -2,6 +2,7 @@
 //! do, and a reader must not have to tell a forged one by its missing seal.
 
 use mail_parser::{HeaderValue, MessageParser};
+use protocol::imap::content::charset::readings;
 use protocol::smtp::exchange::{Envelope, Host};
 use protocol::smtp::trace::{self, without_comments};
 use unicode_normalization::UnicodeNormalization;
@@ -42,8 +43,10 @@ pub fn judge(envelope: &Envelope, message: &[u8], domain: &str) -> Option<Forged
     if fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("From")).count() > 1 {
         return Some(Forged::SeveralFrom);
     }
-    // As it stands, without what a program may skip, and decoded: any of the three may be what a reader sees.
-    let stands = fields.iter().any(|(_, text)| claims(text, domain) || (text.contains('(') && claims(&without_comments(text), domain)));
+    // As it stands, and as programs read it, by one decoder and another: any of these may be what a reader sees.
+    let stands = fields.iter().any(|(_, value)| {
+        claims_as_shown(&String::from_utf8_lossy(value), domain) || readings(value).iter().any(|text| claims_as_shown(text, domain))
+    });
     let parsed = MessageParser::new().parse_headers(message);
     let decoded = parsed.iter().flat_map(|message| message.headers()).filter(|header| is_author(header.name())).flat_map(|header| texts(header.value()));
     (stands || decoded.into_iter().any(|text| claims(&text, domain))).then_some(Forged::Author)
@@ -65,6 +68,13 @@ pub(super) fn claims(text: &str, domain: &str) -> bool {
         let host: String = after.chars().take_while(|c| c.is_alphanumeric() || ".-_".contains(*c)).collect();
         ours(&host, domain)
     })
+}
+
+/// The same of a text as it is, without what a program may skip, and without the signs that quote.
+fn claims_as_shown(text: &str, domain: &str) -> bool {
+    claims(text, domain)
+        || (text.contains('(') && claims(&without_comments(text), domain))
+        || (text.contains('\\') && claims(&text.replace('\\', ""), domain))
 }
 
 /// A text as a reader's eye takes it: wide, small and styled letters are the plain ones, and what leaves no mark is not
@@ -107,9 +117,9 @@ fn is_author(name: &str) -> bool {
     AUTHORS.iter().any(|author| author.eq_ignore_ascii_case(name.trim()))
 }
 
-/// The header's fields that name authors as they stand, unfolded: name and text.
-fn authors(message: &[u8]) -> Vec<(String, String)> {
-    let mut found: Vec<(String, String)> = Vec::new();
+/// The header's fields that name authors as they stand, unfolded: name and octets.
+fn authors(message: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut found: Vec<(String, Vec<u8>)> = Vec::new();
     let (fields, _) = trace::fields(message);
     for field in fields {
         // Most fields are others: their text is not looked at.
@@ -117,8 +127,8 @@ fn authors(message: &[u8]) -> Vec<(String, String)> {
         if let Ok(name) = std::str::from_utf8(name)
             && is_author(name)
         {
-            let value = String::from_utf8_lossy(value.strip_prefix(b":").unwrap_or(value));
-            found.push((name.trim().to_owned(), value.replace(['\r', '\n'], "")));
+            let value = value.strip_prefix(b":").unwrap_or(value);
+            found.push((name.trim().to_owned(), value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect()));
         }
     }
     found
@@ -148,7 +158,37 @@ mod tests {
     }
 
     fn judged(header: &str) -> Option<Forged> {
-        judge(&envelope("friend@example.com"), format!("{header}\r\n\r\nFrom: gjj@{DOMAIN}\r\n").as_bytes(), DOMAIN)
+        judged_octets(header.as_bytes())
+    }
+
+    fn judged_octets(header: &[u8]) -> Option<Forged> {
+        judge(&envelope("friend@example.com"), &[header, format!("\r\n\r\nFrom: gjj@{DOMAIN}\r\n").as_bytes()].concat(), DOMAIN)
+    }
+
+    /// ＠ is A3C0 in GBK, 2340 in the dress of hz, A249 in Big5, 8197 in Shift JIS.
+    #[test]
+    fn what_programs_of_here_would_show_is_looked_at() {
+        for header in [
+            &b"From: gjj\xa3\xc0mail.gz.example <evil@example.com>"[..],
+            b"From: \"gjj\xa3\xc0mail.gz.example\" <evil@example.com>",
+            b"From: \"gjj\xa3\xc0ma\\il.gz.example\" <evil@example.com>",
+            b"From: gjj\xa3\xc0(hi)mail.gz.example <evil@example.com>",
+            b"From: gjj\xa3\xc0mail.gz\r\n .example <evil@example.com>",
+            b"From: \xb9\xab =?utf-8?Q?x?= gjj\xa3\xc0mail.gz.example <evil@example.com>",
+            b"From: gjj\xa2\x49mail.gz.example <evil@example.com>",
+            b"From: gjj\x81\x97mail.gz.example <evil@example.com>",
+            b"From: =?gb2312?Q?gjj=A3?= =?GB2312?Q?=C0mail.gz.example?= <evil@example.com>",
+            b"From: =?gb2312?Q?gjj=A3?=\r\n =?gbk?B?wG1haWwuZ3ouZXhhbXBsZQ==?= <evil@example.com>",
+            b"From: \"=?utf-8?Q?gjj=EF?= =?utf-8?Q?=BC=A0mail.gz.example?=\" <evil@example.com>",
+            b"From: =?hz-gb-2312?B?Z2pqfnsjQH59bWFpbC5nei5leGFtcGxl?= <evil@example.com>",
+            b"From: =?us-ascii?Q?gjj=A3=C0mail.gz.example?= <evil@example.com>",
+            b"Sender: gjj\xa3\xc0mail.gz.example <evil@example.com>\r\nFrom: evil@example.com",
+        ] {
+            assert_eq!(judged_octets(header), Some(Forged::Author), "{}", header.escape_ascii());
+        }
+        for header in [&b"From: \xb9\xab\xbb\xfd\xbd\xf0 <friend@example.com>"[..], b"From: \xb9\xab\xa3\xc0example.com <friend@example.com>", b"From: =?hz-gb-2312?B?fns5K359?= <friend@example.com>"] {
+            assert_eq!(judged_octets(header), None, "{}", header.escape_ascii());
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Read twice, by a strict reader here and by the parser that readers' programs resemble: both must see the same one address.
 
 use mail_parser::MessageParser;
+use protocol::imap::content::names;
 use protocol::smtp::exchange::Address;
 use protocol::smtp::trace;
 
@@ -24,14 +25,14 @@ pub(super) enum Wrong {
 /// `own` says whether an address belongs to whoever is logged in; `domain` is ours.
 pub(super) fn judge(message: &[u8], domain: &str, own: impl Fn(&Address) -> bool) -> Result<(), Wrong> {
     let (fields, _) = trace::fields(message);
-    let fields: Vec<(&str, String)> = fields.into_iter().map(field).collect::<Option<_>>().ok_or(Wrong::Malformed)?;
-    let named = |name: &str| fields.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect::<Vec<_>>();
+    let fields: Vec<(&str, Vec<u8>)> = fields.into_iter().map(field).collect::<Option<_>>().ok_or(Wrong::Malformed)?;
+    let named = |name: &str| fields.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice()).collect::<Vec<_>>();
     // spec: rfc5322#3.6 rfc6409#6.1
     let [from] = named("From").try_into().map_err(|_| Wrong::Author)?;
-    let author = one_address(from).ok_or(Wrong::Author)?;
+    let author = one_address(&String::from_utf8_lossy(from)).ok_or(Wrong::Author)?;
     for name in OTHERS {
         for value in named(name) {
-            let address = one_address(value).ok_or(Wrong::Author)?;
+            let address = one_address(&String::from_utf8_lossy(value)).ok_or(Wrong::Author)?;
             if !own(&address) {
                 return Err(Wrong::NotYours);
             }
@@ -43,17 +44,17 @@ pub(super) fn judge(message: &[u8], domain: &str, own: impl Fn(&Address) -> bool
     if first.address() != Some(author.as_str()) {
         return Err(Wrong::Author);
     }
-    // A name such as `gjj@our.domain` before an address of one's own would be taken for the institution.
-    let name = first.name().unwrap_or_default();
-    let own_name = as_seen(name) == as_seen(author.as_str());
-    if !own(&author) || claims(name, domain) && !own_name { Err(Wrong::NotYours) } else { Ok(()) }
+    // A name such as `gjj@our.domain` before an address of one's own would be taken for the institution, by whatever program shows it.
+    let poses = |name: &str| claims(name, domain) && as_seen(name) != as_seen(author.as_str());
+    let posing = first.name().is_some_and(poses) || names(from).iter().any(|name| poses(name));
+    if !own(&author) || posing { Err(Wrong::NotYours) } else { Ok(()) }
 }
 
-/// A field's name and its text, unfolded. spec: rfc5322#2.2
-fn field(field: &[u8]) -> Option<(&str, String)> {
-    let text = String::from_utf8_lossy(field);
-    let name = std::str::from_utf8(field.split(|byte| *byte == b':').next()?).ok()?;
-    let value = text.split_once(':')?.1.replace("\r\n", "");
+/// A field's name and what it says, unfolded. spec: rfc5322#2.2
+fn field(field: &[u8]) -> Option<(&str, Vec<u8>)> {
+    let (name, value) = field.split_at_checked(field.iter().position(|byte| *byte == b':')?)?;
+    let name = std::str::from_utf8(name).ok()?;
+    let value = value.iter().skip(1).copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
     let plain = !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
     plain.then_some((name, value))
 }
@@ -102,7 +103,11 @@ mod tests {
     use super::*;
 
     fn judged(header: &str) -> Result<(), Wrong> {
-        judge(format!("{header}\r\n\r\nFrom: x@y.cn\r\n").as_bytes(), "mail.gz.example", |address| address.as_str().eq_ignore_ascii_case("me@mail.gz.example"))
+        judged_octets(header.as_bytes())
+    }
+
+    fn judged_octets(header: &[u8]) -> Result<(), Wrong> {
+        judge(&[header, b"\r\n\r\nFrom: x@y.cn\r\n"].concat(), "mail.gz.example", |address| address.as_str().eq_ignore_ascii_case("me@mail.gz.example"))
     }
 
     #[test]
@@ -143,6 +148,23 @@ mod tests {
             (" folded: first\r\nFrom: me@mail.gz.example", Wrong::Malformed),
         ] {
             assert_eq!(judged(header), Err(wrong), "{header}");
+        }
+    }
+
+    #[test]
+    fn nobody_elses_in_the_charsets_of_here() {
+        for header in [
+            &b"From: gjj\xa3\xc0mail.gz.example <me@mail.gz.example>"[..],
+            b"From: \"gjj\xa3\xc0mail.gz.example\" <me@mail.gz.example>",
+            b"From: =?gb2312?Q?gjj=A3?=\r\n =?gbk?Q?=C0mail.gz.example?= <me@mail.gz.example>",
+            b"From: =?hz-gb-2312?B?Z2pqfnsjQH59bWFpbC5nei5leGFtcGxl?= <me@mail.gz.example>",
+            b"From: gjj\xa2\x49mail.gz.example <me@mail.gz.example>",
+            b"From: me@mail.gz.example (gjj\xa3\xc0mail.gz.example)",
+        ] {
+            assert_eq!(judged_octets(header), Err(Wrong::NotYours), "{}", header.escape_ascii());
+        }
+        for header in [&b"From: \xb9\xab\xbb\xfd\xbd\xf0 <me@mail.gz.example>"[..], b"From: me\xa3\xc0mail.gz.example <me@mail.gz.example>", b"From: =?hz-gb-2312?B?fns5K359?= <me@mail.gz.example>"] {
+            assert_eq!(judged_octets(header), Ok(()), "{}", header.escape_ascii());
         }
     }
 }
