@@ -40,7 +40,7 @@ struct Part {
 }
 
 const PARTS: &[Part] = &[
-    Part { name: "store", urgent: true, fault: "the store takes nothing more", next: "look at the disk and the clock, as the service's log tells: once there is room the service ends by itself, and is to be started anew" },
+    Part { name: "store", urgent: true, fault: "the store takes nothing more", next: "look at the disk and the clock, as the service's log tells: once the disk takes writes the service ends by itself, and is to be started anew" },
     Part { name: "log", urgent: true, fault: "the log's head cannot be signed and stored", next: "look at the disk" },
     Part { name: "crl", urgent: true, fault: "a list cannot be published", next: "read the service's log" },
     Part { name: "hold", urgent: false, fault: "a suspension or freeze that is over cannot be ended", next: "read the service's log" },
@@ -181,12 +181,11 @@ impl Jobs {
                 _ = tick.tick() => {}
             }
             let jobs = Arc::clone(&self);
-            let turn = move || {
-                jobs.turn();
-                jobs.standing.as_ref().is_some_and(|standing| standing.is_over())
-            };
-            let done = tokio::task::spawn_blocking(turn).await;
-            if matches!(done, Ok(true)) {
+            let done = tokio::task::spawn_blocking(move || jobs.turn()).await;
+            // Also after a turn that panicked.
+            if let Some(standing) = self.standing.clone()
+                && matches!(tokio::task::spawn_blocking(move || standing.is_over()).await, Ok(true))
+            {
                 shutdown.begin();
             }
             self.health.report("job", done.err().map(|_| "a job failed unexpectedly; report this with the log".to_owned()));

@@ -267,12 +267,13 @@ fn killed_and_cut_off_at_random_each_statement_arrives_once() {
     let (header, rows) = text.split_once("\r\n").unwrap();
     let many: String = (0..50).flat_map(|round| rows.lines().map(move |row| row.replacen("HF", &format!("R{round}"), 1).replacen("GJJ", &format!("G{round}-"), 1) + "\r\n")).collect();
     std::fs::write(office.home.join("city/housing-fund.csv"), format!("{header}\r\n{many}")).unwrap();
-    // More rows than a bureau may have tried at once go again, untried: they name persons.
+    // More rows than a bureau may have tried at once wait for their push, or go.
     office.amend(KIND, "long", "long", |_, _| ());
     office.sign_file(&bureau_of(KIND), "city/long.manifest.json", "long.p7s");
     let refused = remote(&office, "long", &["--dry-run"]);
     assert!(refused.code != 0 && problem(&refused)["code"] == "dry-run-too-long", "{refused:?}");
-    assert_eq!(curl(&office, KIND, &place(KIND, "long"), &[]).1["state"], "cancelled");
+    assert_eq!(curl(&office, KIND, &place(KIND, "long"), &[]).1["state"], "receiving");
+    assert_eq!(remote(&office, "long", &["--cancel"]).json()["state"], "cancelled");
     office.amend(KIND, "storm", "storm", |_, _| ());
     office.sign_file(&bureau_of(KIND), "city/storm.manifest.json", "storm.p7s");
     let waits = [150, 900, 40, 2_500, 600, 1_500];

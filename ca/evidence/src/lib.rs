@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use keys::NoteKey;
 use merkle::{FULL, Kind, NoteSigner, Rows, Tile, TileWriter, Verified};
 use runtime::exit::{Exit, Problem};
-use store::{Batch, CommitError, Store, StoreError};
+use store::{Batch, Store, StoreError};
 
 pub use merkle::{Checkpoint, Hash, Leaf, VerifierKey, leaf_hash, verify_inclusion};
 pub use prove::Proved;
@@ -154,11 +154,9 @@ impl Evidence {
 
     /// Why the store takes nothing more until it is opened again, where it is so. Waits for its turn behind what commits.
     pub fn poisoned(&self) -> Option<String> {
-        // An empty commit writes nothing, and is refused like any other.
-        match self.store.commit(Batch::new()) {
-            Err(CommitError::Poisoned { reason }) => Some(reason),
-            _ => None,
-        }
+        // An empty commit expects, reads and writes nothing: whatever refuses it refuses all, also a committer that died. A store is
+        // closed only when nobody holds it any more, so that a service's end is none.
+        self.store.commit(Batch::new()).err().map(|error| error.to_string())
     }
 
     /// The note that was signed last; none before the first.

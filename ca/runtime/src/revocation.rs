@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an address that gave no list is not asked again for those who do not wait, from when it was given up: a list that is away costs
 /// one of them its patience in so long, and not each. Longer than that patience, and within `KEEP`.
 const SILENT: Duration = Duration::from_secs(30);
+/// How long a list is confirmed without being sent anew.
+const CONFIRMED: time::Duration = time::Duration::minutes(10);
 /// A million revoked certificates make about 75 MB when each bears an invalidity date.
 const MAX_BYTES: usize = 128 << 20;
 /// Chains are short and each certificate names one list.
@@ -50,7 +52,9 @@ impl From<RevocationError> for Problem {
 }
 
 struct Kept {
+    /// When it was asked for last, and when it came itself.
     at: OffsetDateTime,
+    came: OffsetDateTime,
     list: Vec<u8>,
     /// What its publisher calls this very list: where it is still that one, nothing is sent anew.
     tag: Option<HeaderValue>,
@@ -126,7 +130,8 @@ impl RevocationLists {
         if let Some(list) = self.kept(url, now, most) {
             return Ok(list);
         }
-        let tag = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(url).and_then(|kept| kept.tag.clone());
+        // What came garbled, or was put there, is not confirmed for ever.
+        let tag = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(url).filter(|kept| (kept.came..kept.came + CONFIRMED).contains(&now)).and_then(|kept| kept.tag.clone());
         let list = self.handle.block_on(async { timeout(PATIENCE, get(url, tag)).await });
         let list = list.unwrap_or_else(|_| Err(RevocationError::Unreachable { url: url.to_owned(), reason: format!("no answer within {} s", PATIENCE.as_secs()) }));
         let list = list.inspect_err(|error| self.note_silence(url, error))?;
@@ -137,7 +142,7 @@ impl RevocationLists {
         }
         match list {
             Got::New(list, tag) => {
-                kept.insert(url.to_owned(), Kept { at: now, list: list.clone(), tag });
+                kept.insert(url.to_owned(), Kept { at: now, came: now, list: list.clone(), tag });
                 Ok(list)
             }
             Got::Same => kept.get_mut(url).map(|kept| {

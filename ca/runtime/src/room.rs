@@ -1,5 +1,8 @@
 //! Room on the disk that a service writes to: without it a store takes nothing.
 
+use std::fs::{File, remove_file};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::doctor::Finding;
@@ -8,11 +11,23 @@ use crate::exit::{Exit, Problem};
 const MIB: u64 = 1 << 20;
 /// A service is not started with less, in MiB: what a store holds in memory before it writes it into a table of its own.
 pub const LEAST: u64 = 64;
+/// What is written to prove that a disk takes it, in octets.
+const PROOF: usize = 1 << 20;
 
 /// Refuses a disk on which a store would take nothing, so that a service that a full disk ended is not started into the same.
 pub fn check(directory: &Path) -> Result<(), Problem> {
     // A place that cannot be asked is told of by whoever opens it.
     free(directory).map_or(Ok(()), |free| enough(directory, free))
+}
+
+/// Writes there, durably, and leaves nothing: a disk with room may still take nothing, as one that turned read-only. Blocking.
+pub fn prove(directory: &Path) -> io::Result<()> {
+    let path = directory.join(".room");
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    // Before it is written, so that a kill leaves nothing.
+    remove_file(&path)?;
+    file.write_all(&vec![0xa5; PROOF])?;
+    file.sync_all()
 }
 
 fn enough(directory: &Path, free: u64) -> Result<(), Problem> {
@@ -58,6 +73,8 @@ mod tests {
         assert!(free(place.path()).is_ok());
         // Whoever opens what is not there tells of it better.
         assert_eq!(check(&place.path().join("none")), Ok(()));
+        assert!(prove(place.path()).is_ok() && prove(&place.path().join("none")).is_err());
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
         assert_eq!([0, 300, 5_000].map(|free| graded(free, "nothing is issued").grade), [Grade::Fail, Grade::Warn, Grade::Ok]);
         assert!(graded(0, "nothing is issued").next.contains("nothing is issued"));
     }

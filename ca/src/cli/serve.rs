@@ -52,7 +52,7 @@ pub fn serve(place: &Place, base_url: Option<&str>, listen: Option<SocketAddr>, 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal(&error))?;
     // The lock on the directory is held until the last answer is given.
     let _directory = opened.directory;
-    let standing = Arc::new(Standing::new(Arc::clone(&service.evidence), store));
+    let standing = Arc::new(Standing::new(Arc::clone(&service.evidence), store).bounded());
     let jobs = Arc::new(Jobs::new(service.clone(), Arc::clone(&status), opened.keys, Arc::new(Health::default())).with_token(opened.token).with_administration(endpoint).with_timestamps(timestamps).with_standing(Arc::clone(&standing)));
     let public = Public { authority: Arc::clone(&service.authority), status, lists };
     let outbox = opened.configuration.outbox;

@@ -18,7 +18,7 @@ use super::ask::Place;
 use super::found::read_text;
 use super::push::Push;
 use crate::flow::push::job::{Opening, ShownJob};
-use crate::flow::push::{TOO_LONG, Trial};
+use crate::flow::push::Trial;
 use crate::flow::recipients_asked::{Answers, Person};
 use crate::flow::whole_file::WholeFile;
 use crate::record::job::Format;
@@ -84,12 +84,8 @@ async fn pushed(place: &Place, push: &Push, server: &str) -> Result<(), Problem>
     if job.state == "receiving" {
         send(place, &client, &at, push, job).await?;
         if push.dry_run {
-            let tried: Result<Trial, CallError> = client.call(Method::POST, &format!("{at}/dry-run"), None::<&()>).await;
-            if matches!(&tried, Err(CallError::Problem(problem)) if problem.code == TOO_LONG) {
-                // Rows that nobody will try name persons: they go.
-                let _: ShownJob = client.call(Method::POST, &format!("{at}/cancel"), None::<&()>).await?;
-            }
-            return super::push::tried(place, &tried?);
+            let trial: Trial = client.call(Method::POST, &format!("{at}/dry-run"), None::<&()>).await?;
+            return super::push::tried(place, &trial);
         }
         job = client.call(Method::POST, &format!("{at}/close"), None::<&()>).await?;
     }

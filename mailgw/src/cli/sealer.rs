@@ -144,7 +144,7 @@ fn serve(place: &Place) -> Result<(), Problem> {
     let configuration: Configuration = runtime::config::read(&place.directory.join(CONFIGURATION))?;
     let store = store::place(&configuration.store, &place.directory);
     runtime::room::check(&store)?;
-    let standing = Arc::new(Standing::new(Arc::clone(&sealer.evidence), store));
+    let standing = Arc::new(Standing::new(Arc::clone(&sealer.evidence), store).bounded());
     super::ask::runtime()?.block_on(listen(Arc::clone(&sealer), Arc::clone(&standing), &place.directory))?;
     standing.ended()?;
     sealer.evidence.advance()?;

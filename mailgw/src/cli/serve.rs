@@ -81,7 +81,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
         None => None,
     };
     let admin = AdminSocket::bind(directory).await?;
-    let standing = Arc::new(Standing::new(Arc::clone(&service.evidence), store::place(&configuration.store, directory)));
+    let standing = Arc::new(Standing::new(Arc::clone(&service.evidence), store::place(&configuration.store, directory)).bounded());
     let mut background = Background::default();
     background.begin("pushes", crate::job::pushes(service.clone(), shutdown.clone()));
     background.begin("papers", crate::job::papers(service.clone(), shutdown.clone()));
@@ -91,7 +91,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     }
     background.begin("evidence", evidence(&service, &metrics, shutdown.clone())?);
     background.begin("notices", notices(&service, outboxes, &metrics, shutdown.clone())?);
-    background.begin("notifications", notifications(&service, configuration.texts.as_ref(), &metrics, shutdown.clone())?);
+    background.begin("notifications", notifications(&service, configuration.texts.as_ref(), Arc::clone(&standing), &metrics, shutdown.clone())?);
     background.begin("warnings", crate::job::warnings(Arc::clone(&service.gateway), shutdown.clone()));
     background.begin("forgetting", crate::job::forgetting(Arc::clone(&service.gateway), shutdown.clone()));
     background.begin("log", crate::job::head(Arc::clone(&standing), shutdown.clone()));
@@ -148,7 +148,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
         where_given(pop3s, |listener| Arc::clone(&old_clients).serve(listener, pop3::Door::Tls, shutdown.clone())),
         where_given(settings, |listener| runtime::http::serve_tls(listener, shown, told, autoconfig::limits(listeners.settings), shutdown.clone())),
         where_given(applications, |listener| runtime::http::serve_tls(listener, applicants_tls, applicants, opening::limits(listeners.applications), shutdown.clone())),
-        where_given(sender, |sender| sender.run(shutdown.clone())),
+        where_given(sender, |sender| sender.run(Arc::clone(&standing), shutdown.clone())),
         where_given(reporting, |reporting| reporting),
         where_given(push, |listener| runtime::http::serve_tls(listener, bureaus, bureaus_desk, push::limits(), shutdown.clone())),
         runtime::http::serve(http, requests.counted(public), Limits::default(), shutdown.clone()),
@@ -181,10 +181,10 @@ fn notices(service: &Service, sockets: &[PathBuf], metrics: &Registry, shutdown:
 }
 
 /// That something arrived, told to phones and other mailboxes.
-fn notifications(service: &Service, texts: Option<&crate::texts::Configuration>, metrics: &Registry, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
+fn notifications(service: &Service, texts: Option<&crate::texts::Configuration>, standing: Arc<Standing>, metrics: &Registry, shutdown: Shutdown) -> Result<impl Future<Output = ()> + use<>, Problem> {
     let texts = texts.map(|texts| texts.open(&tokio::runtime::Handle::current())).transpose()?.map(Arc::from);
     let registered = NotificationMetrics::register(metrics).map_err(|error| wrong(&error.to_string()))?;
-    Ok(crate::job::notifications(Arc::clone(&service.gateway), texts, registered, shutdown))
+    Ok(crate::job::notifications(Arc::clone(&service.gateway), texts, standing, registered, shutdown))
 }
 
 /// Which statements clients' programs fetched.

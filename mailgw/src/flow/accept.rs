@@ -197,7 +197,7 @@ impl Reception {
             return Err(Answer::Refused(Refusal::Policy));
         }
         if let Origin::Host(peer) = origin {
-            self.callers.message(peer, envelope.reverse_path.as_ref().map(Address::as_str), unix_millis(now));
+            self.callers.message(peer, unix_millis(now));
         }
         // 2. Whose it is: SPF, DKIM, ARC, DMARC. Of a neighbour's mail the neighbour has asked.
         let results = match (&self.verifier, origin) {
@@ -212,7 +212,12 @@ impl Reception {
         }
         let answer = match verdict {
             // Told of when it is accepted.
-            Verdict::Accept(_) | Verdict::Junk(_) => return Ok(Examined { origin, envelope, message, results, verdict }),
+            Verdict::Accept(_) | Verdict::Junk(_) => {
+                if let (Origin::Host(peer), Some(sender)) = (origin, &envelope.reverse_path) {
+                    self.callers.taken(peer, sender.as_str(), unix_millis(now));
+                }
+                return Ok(Examined { origin, envelope, message, results, verdict });
+            }
             Verdict::Reject(Reason::SpfFail) => Answer::Refused(Refusal::Spf),
             Verdict::Reject(Reason::NoAuthor | Reason::SeveralAuthors) => Answer::Refused(Refusal::NoAuthor),
             Verdict::Reject(_) => Answer::Refused(Refusal::Dmarc),

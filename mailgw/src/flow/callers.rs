@@ -25,6 +25,10 @@ impl<V: Clone> Recent<V> {
         Self { young: HashMap::new(), old: HashMap::new() }
     }
 
+    fn known(&mut self, key: u64) -> Option<&mut V> {
+        self.young.get_mut(&key).or_else(|| self.old.get_mut(&key))
+    }
+
     fn entry(&mut self, key: u64, new: impl FnOnce() -> V) -> &mut V {
         if !self.young.contains_key(&key) && self.young.len() >= MOST {
             self.old = std::mem::take(&mut self.young);
@@ -61,8 +65,6 @@ enum Kind {
     Connections,
     Messages,
     MessagesOfHost,
-    /// In one name: who sends in another's from elsewhere takes nothing of theirs.
-    MessagesOfSender,
     /// Of one host: who guesses there must not shut out a whole provider's mail.
     Unknown,
     UnknownOfNetwork,
@@ -80,40 +82,65 @@ pub struct Callers {
     greylisting: Option<Greylisting>,
     hash: RandomState,
     buckets: Mutex<Recent<Bucket>>,
+    /// Apart, since names cost nothing: many of them push no host's out.
+    senders: Mutex<Recent<Bucket>>,
     met: Mutex<Recent<Met>>,
 }
 
 impl Callers {
     pub fn new(policy: &InboundPolicy) -> Self {
-        let (buckets, met) = (Mutex::new(Recent::new()), Mutex::new(Recent::new()));
-        Self { rates: policy.rates, greylisting: policy.greylisting, hash: RandomState::new(), buckets, met }
+        let (buckets, senders, met) = (Mutex::new(Recent::new()), Mutex::new(Recent::new()), Mutex::new(Recent::new()));
+        Self { rates: policy.rates, greylisting: policy.greylisting, hash: RandomState::new(), buckets, senders, met }
     }
 
     /// Whether one more connection is within the rates.
     pub fn connection(&self, peer: IpAddr, now: u64) -> bool {
-        self.take(Kind::Connections, peer, "", now)
+        self.take(Kind::Connections, peer, now)
     }
 
     /// Whether a recipient may be named: messages and guesses are within the rates.
     pub fn may_name(&self, peer: IpAddr, sender: Option<&str>, now: u64) -> bool {
-        let of_sender = sender.is_none_or(|sender| self.bucket(Kind::MessagesOfSender, peer, sender, now, |bucket| !bucket.is_empty()));
-        of_sender && [Kind::Messages, Kind::MessagesOfHost, Kind::Unknown, Kind::UnknownOfNetwork].into_iter().all(|kind| self.has(kind, peer, now))
+        [Kind::Messages, Kind::MessagesOfHost, Kind::Unknown, Kind::UnknownOfNetwork].into_iter().all(|kind| self.has(kind, peer, now))
+            && sender.is_none_or(|sender| self.sender_may(peer, sender, now))
     }
 
     /// A message came.
-    pub fn message(&self, peer: IpAddr, sender: Option<&str>, now: u64) {
-        self.take(Kind::Messages, peer, "", now);
-        self.take(Kind::MessagesOfHost, peer, "", now);
-        // Bounces have no sender.
-        if let Some(sender) = sender {
-            self.take(Kind::MessagesOfSender, peer, sender, now);
+    pub fn message(&self, peer: IpAddr, now: u64) {
+        self.take(Kind::Messages, peer, now);
+        self.take(Kind::MessagesOfHost, peer, now);
+    }
+
+    /// A message came that is taken in this sender's name. What is refused takes nothing of it: anybody may use the name.
+    pub fn taken(&self, peer: IpAddr, sender: &str, now: u64) {
+        if peer.to_canonical().is_loopback() {
+            return;
         }
+        let (most, key) = (self.rates.messages_of_sender_per_minute, self.sender_key(peer, sender));
+        let mut senders = lock(&self.senders);
+        let bucket = senders.entry(key, || Bucket { level: u64::from(most) * 1_000, at: now });
+        bucket.refill(most, MINUTE, now);
+        bucket.level = bucket.level.saturating_sub(1_000);
+    }
+
+    /// Nothing is kept of who only asks.
+    fn sender_may(&self, peer: IpAddr, sender: &str, now: u64) -> bool {
+        let key = self.sender_key(peer, sender);
+        let mut senders = lock(&self.senders);
+        senders.known(key).is_none_or(|bucket| {
+            bucket.refill(self.rates.messages_of_sender_per_minute, MINUTE, now);
+            !bucket.is_empty()
+        })
+    }
+
+    /// Of the name in this network: who sends in it from elsewhere takes nothing of theirs.
+    fn sender_key(&self, peer: IpAddr, sender: &str) -> u64 {
+        self.hash.hash_one((network(peer), sender.to_lowercase()))
     }
 
     /// A recipient was named who is none.
     pub fn unknown(&self, peer: IpAddr, now: u64) {
-        self.take(Kind::Unknown, peer, "", now);
-        self.take(Kind::UnknownOfNetwork, peer, "", now);
+        self.take(Kind::Unknown, peer, now);
+        self.take(Kind::UnknownOfNetwork, peer, now);
     }
 
     /// Whether a network that sends for this domain to this recipient is let in, or is to come again. Once let in, it is known for
@@ -142,18 +169,18 @@ impl Callers {
     }
 
     fn has(&self, kind: Kind, peer: IpAddr, now: u64) -> bool {
-        self.bucket(kind, peer, "", now, |bucket| !bucket.is_empty())
+        self.bucket(kind, peer, now, |bucket| !bucket.is_empty())
     }
 
-    fn take(&self, kind: Kind, peer: IpAddr, sender: &str, now: u64) -> bool {
-        self.bucket(kind, peer, sender, now, |bucket| {
+    fn take(&self, kind: Kind, peer: IpAddr, now: u64) -> bool {
+        self.bucket(kind, peer, now, |bucket| {
             let has = !bucket.is_empty();
             bucket.level = bucket.level.saturating_sub(1_000);
             has
         })
     }
 
-    fn bucket(&self, kind: Kind, peer: IpAddr, sender: &str, now: u64, look: impl FnOnce(&mut Bucket) -> bool) -> bool {
+    fn bucket(&self, kind: Kind, peer: IpAddr, now: u64, look: impl FnOnce(&mut Bucket) -> bool) -> bool {
         // This machine is not a stranger.
         if peer.to_canonical().is_loopback() {
             return true;
@@ -162,13 +189,12 @@ impl Callers {
             Kind::Connections => (self.rates.connections_per_minute, MINUTE),
             Kind::Messages => (self.rates.messages_per_minute, MINUTE),
             Kind::MessagesOfHost => (self.rates.messages_of_host_per_minute, MINUTE),
-            Kind::MessagesOfSender => (self.rates.messages_of_sender_per_minute, MINUTE),
             Kind::Unknown => (self.rates.unknown_recipients_per_hour, HOUR),
             Kind::UnknownOfNetwork => (self.rates.unknown_recipients_per_hour.saturating_mul(NETWORK), HOUR),
         };
         let whose = if matches!(kind, Kind::Unknown | Kind::MessagesOfHost) { runtime::rate::network(peer) } else { network(peer) };
         let mut buckets = lock(&self.buckets);
-        let bucket = buckets.entry(self.hash.hash_one((kind, whose, sender.to_lowercase())), || Bucket { level: u64::from(most) * 1_000, at: now });
+        let bucket = buckets.entry(self.hash.hash_one((kind, whose)), || Bucket { level: u64::from(most) * 1_000, at: now });
         bucket.refill(most, span, now);
         look(bucket)
     }
@@ -224,7 +250,10 @@ mod tests {
     #[test]
     fn a_host_and_a_name_have_a_part_of_what_their_network_may_send() {
         let callers = callers("", "");
-        let sent = |host: &str, sender: Option<&str>| (0..1_000).take_while(|_| callers.may_name(address(host), sender, 0)).inspect(|_| callers.message(address(host), sender, 0)).count();
+        let sent = |host: &str, sender: Option<&str>| (0..1_000).take_while(|_| callers.may_name(address(host), sender, 0)).inspect(|_| {
+            callers.message(address(host), 0);
+            sender.iter().for_each(|sender| callers.taken(address(host), sender, 0));
+        }).count();
         assert_eq!((sent("192.0.2.1", Some("News@a.example")), sent("192.0.2.2", Some("news@A.example"))), (60, 0), "one name, whatever host of theirs");
         // In the same name from elsewhere, by somebody else perhaps; and in others.
         assert_eq!((sent("198.51.100.1", Some("news@a.example")), sent("192.0.2.1", Some("x@a.example")), sent("192.0.2.1", Some("y@a.example"))), (60, 60, 30));

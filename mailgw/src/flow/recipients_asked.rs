@@ -94,7 +94,8 @@ pub fn ask(gateway: &Gateway, bureau: &str, persons: &[Person]) -> Result<Vec<An
         let Ok(recipient) = Recipient::parse(&person.id_type, &person.id_no, today) else { return Ok(Answer::Unreadable) };
         let is_name = match recipient {
             Recipient::Institution(_) => OrganizationName::parse(&person.name).is_ok(),
-            Recipient::Document(_) | Recipient::Token(_) => PersonName::parse(&person.name).is_ok(),
+            Recipient::Document(_) => PersonName::parse(&person.name).is_ok(),
+            Recipient::Token(_) => PersonName::parse(&person.name).is_ok() || OrganizationName::parse(&person.name).is_ok(),
         };
         if !is_name {
             return Ok(Answer::Unreadable);

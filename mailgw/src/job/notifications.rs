@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ::evidence::Standing;
 use runtime::metrics::{Counter, MetricError, Registry};
 use runtime::shutdown::Shutdown;
 
@@ -26,12 +27,13 @@ impl NotificationMetrics {
 }
 
 /// Until shutdown; answers who said where, too. Texts under way end first.
-pub async fn notifications(gateway: Arc<Gateway>, texts: Option<Arc<dyn Texts>>, metrics: NotificationMetrics, shutdown: Shutdown) {
+pub async fn notifications(gateway: Arc<Gateway>, texts: Option<Arc<dyn Texts>>, standing: Arc<Standing>, metrics: NotificationMetrics, shutdown: Shutdown) {
     let (mut fault, ending, collector) = (Fault::default(), shutdown.clone(), Mutex::new(Collector::default()));
     let turn = move || {
         // A panic elsewhere leaves a collector that looks at all anew.
         let mut collector = collector.lock().unwrap_or_else(PoisonError::into_inner);
-        notification::turn(&gateway, texts.as_deref(), &mut collector, &|| !ending.is_set())
+        // A text that cannot be recorded would be handed out again.
+        notification::turn(&gateway, texts.as_deref(), &mut collector, &|| !ending.is_set() && standing.takes())
     };
     Turns::every(ASK_EVERY, shutdown).take(turn, |done| {
         let begins = fault.begins(done.is_err());

@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evidence::Standing;
 use policies::mailbox::Conversation;
 use protocol::smtp::exchange::Domain;
 use runtime::clock::Clock;
@@ -137,8 +138,8 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Sends until `shutdown`, then lets conversations under way end.
-    pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
+    /// Sends until `shutdown`, then lets conversations under way end. Begins none that could not be recorded.
+    pub async fn run(self: Arc<Self>, standing: Arc<Standing>, shutdown: Shutdown) {
         let queue = Arc::clone(&self.queue);
         loop {
             let queue = Arc::clone(&queue);
@@ -161,14 +162,18 @@ impl Sender {
             let (queue, now) = (Arc::clone(&self.queue), self.clock.now());
             // What it cannot read it reads again later.
             let _ = tokio::task::spawn_blocking(move || queue.reread(now)).await;
-            while let Some(item) = self.queue.take(self.clock.now()) {
+            while standing.takes()
+                && let Some(item) = self.queue.take(self.clock.now())
+            {
                 tries.spawn(Arc::clone(&self).attempt(item, shutdown.clone()));
             }
             let (waiting, running) = self.queue.counts();
             self.metrics.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
             self.metrics.running.set(i64::try_from(running).unwrap_or(i64::MAX));
             let now = unix_millis(self.clock.now());
-            let until = self.queue.next_due().map_or(60_000, |due| due.saturating_sub(now).clamp(10, 60_000));
+            // What is due and not taken is not looked at all the time.
+            let soonest = if standing.takes() { 10 } else { 5_000 };
+            let until = self.queue.next_due().map_or(60_000, |due| due.saturating_sub(now).clamp(soonest, 60_000));
             tokio::select! {
                 () = shutdown.wait() => break,
                 () = self.queue.changed() => {}

@@ -321,7 +321,9 @@ fn what_a_file_says_of_its_own_statements_is_the_same_wherever_it_stands() {
         (510, "n510", "n490", ("quarantined", "unknown-statement")),
         (1_510, "n1510", "n10", ("quarantined", "unknown-statement")),
         // Superseded in a block before.
-        (700, "n700", "o-12", ("quarantined", "superseded-before")),
+        (700, "n700", "o-13", ("quarantined", "superseded-before")),
+        // The same for another person, whose it is not whether it holds or not.
+        (703, "n703", "o-12", ("quarantined", "other-recipient")),
         // Under a key that is another row's, twice in one block, and again with nothing that would hold.
         (801, "n30", "o-800", ("quarantined", "other-content")),
         (802, "n30", "o-800", ("quarantined", "other-content")),

@@ -21,9 +21,6 @@ use crate::mailbox::MailError;
 use crate::record::RecordError;
 use crate::record::evidence::ReadError;
 
-/// What is told of a dry run of too many rows.
-pub const TOO_LONG: &str = "dry-run-too-long";
-
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     #[error(transparent)]
@@ -75,7 +72,7 @@ pub enum PushError {
     /// The sealer's own words.
     #[error("{}", .0.message)]
     Sealer(Problem),
-    #[error("{rows} rows are more than a bureau may have tried at once, which is {limit}; try a part of them, or ask the gateway's operator for `mailgw push --dry-run`")]
+    #[error("{rows} rows are more than a bureau may have tried at once, which is {limit}; try a part of them, or ask the gateway's operator for `mailgw push --dry-run`; the rows that were sent wait for their push, or for `--cancel`")]
     TrialTooLong { rows: u64, limit: u32 },
     #[error("{batch} is no batch that was begun; look at the name in its manifest")]
     UnknownBatch { batch: String },
@@ -126,7 +123,7 @@ impl From<PushError> for Problem {
             PushError::Sealer(problem) => return problem,
             PushError::Evidence(error) => return error.into(),
             PushError::Enrolment(error) => return error.into(),
-            PushError::TrialTooLong { .. } => (Exit::Refused, TOO_LONG),
+            PushError::TrialTooLong { .. } => (Exit::Refused, "dry-run-too-long"),
             PushError::Dkim(_) => (Exit::Unavailable, "dkim"),
             PushError::Removed { .. } => (Exit::NotFound, "removed"),
             PushError::BeforeReports { .. } => (Exit::NotFound, "no-report"),

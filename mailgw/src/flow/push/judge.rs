@@ -170,12 +170,16 @@ impl Judge<'_> {
         }
         // 7
         let corrected = match corrects.map(|statement| self.corrected(statement)).transpose()? {
-            Some(Err(Stays { state, reason, mailbox })) => return about(Some(&stmt_id), state, reason, None, mailbox),
-            Some(Ok(corrected)) if before.has_ended(corrected.statement.as_str()) => {
-                return about(Some(&stmt_id), State::Quarantined, "superseded-before", None, Some(corrected.item.mailbox));
+            // Whose it is comes first: whether it holds still may change while the file is delivered.
+            Some(Err(Stays { mailbox: Some(of), .. })) if of != account.mailbox() => {
+                return about(Some(&stmt_id), State::Quarantined, "other-recipient", None, Some(account.mailbox()));
             }
+            Some(Err(Stays { state, reason, mailbox })) => return about(Some(&stmt_id), state, reason, None, mailbox),
             Some(Ok(corrected)) if corrected.item.mailbox != account.mailbox() => {
                 return about(Some(&stmt_id), State::Quarantined, "other-recipient", None, Some(account.mailbox()));
+            }
+            Some(Ok(corrected)) if before.has_ended(corrected.statement.as_str()) => {
+                return about(Some(&stmt_id), State::Quarantined, "superseded-before", None, Some(corrected.item.mailbox));
             }
             Some(Ok(corrected)) => Some(corrected),
             None => None,

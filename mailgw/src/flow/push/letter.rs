@@ -132,11 +132,12 @@ impl Judge<'_> {
         }
         // 8
         let corrected = match letter.supersedes.clone().map(|statement| self.corrected(statement)).transpose()? {
+            Some(Err(Stays { mailbox: Some(of), .. })) if of != mailbox => return about(Some(&stmt_id), State::Quarantined, "other-recipient", None, Some(mailbox)),
             Some(Err(Stays { state, reason, mailbox })) => return about(Some(&stmt_id), state, reason, None, mailbox),
+            Some(Ok(corrected)) if corrected.item.mailbox != mailbox => return about(Some(&stmt_id), State::Quarantined, "other-recipient", None, Some(mailbox)),
             Some(Ok(corrected)) if before.has_ended(corrected.statement.as_str()) => {
                 return about(Some(&stmt_id), State::Quarantined, "superseded-before", None, Some(corrected.item.mailbox));
             }
-            Some(Ok(corrected)) if corrected.item.mailbox != mailbox => return about(Some(&stmt_id), State::Quarantined, "other-recipient", None, Some(mailbox)),
             Some(Ok(corrected)) => Some(corrected),
             None => None,
         };

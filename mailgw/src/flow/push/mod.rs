@@ -65,7 +65,7 @@ use judge::Judge;
 use mending::Mending;
 use pipeline::deliver;
 use proof::prove;
-pub use error::{PushError, TOO_LONG};
+pub use error::PushError;
 pub use file::FileError;
 pub use final_report::{ReportWanted, signed, write_signed};
 pub use report::{Counts, Report, write_outcomes};

@@ -51,7 +51,7 @@ async fn run(service: Service, tls: DeskTls, listen: Listen, directory: &Path, s
     let (https, http) = (runtime::http::bind(listen.https).await?, runtime::http::bind(listen.http).await?);
     let admin = AdminSocket::bind(directory).await?;
     let letters = AdminSocket::bind_beside(directory, outbox::SOCKET).await?;
-    let standing = Arc::new(Standing::new(Arc::clone(&service.evidence), store));
+    let standing = Arc::new(Standing::new(Arc::clone(&service.evidence), store).bounded());
     let public = Arc::new(Public::new(Arc::clone(&service.desk), &metrics).map_err(wrong)?);
     let unsealed = metrics.gauge("suiyin_desk_unsealed", "Receipts that wait for their seal.", &[]).map_err(wrong)?;
     let head = tokio::spawn(job::head(Arc::clone(&standing), shutdown.clone()));
