@@ -151,7 +151,7 @@ fn health_tells_of_a_store_that_must_be_opened_again_and_of_the_roots_list() {
     assert!(issue(&service.authority, Authorised::service(), order()).is_err());
     jobs.turn();
     let problem = health.check().unwrap_err();
-    assert_eq!((problem.code.as_str(), problem.next.as_str()), ("store", "look at the disk and the clock, as the service's log tells, and restart the service"));
+    assert_eq!((problem.code.as_str(), problem.next.as_str()), ("store", "look at the disk and the clock, as the service's log tells: once the disk takes writes the service ends by itself, and is to be started anew"));
     clock.advance(Duration::days(355));
     for _ in 0..20 {
         jobs.turn();

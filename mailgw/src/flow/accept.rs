@@ -192,12 +192,13 @@ impl Reception {
         if trace::hops(&message) > trace::MAX_HOPS {
             return Err(Answer::Refused(Refusal::Loop));
         }
+        // What is refused below counts, too.
+        if let Origin::Host(peer) = origin {
+            self.callers.message(peer, unix_millis(now));
+        }
         if let Some(forged) = authors::judge(&envelope, &message, self.domain.as_str()) {
             tracing::info!(?forged, "a mail from outside in our name is refused");
             return Err(Answer::Refused(Refusal::Policy));
-        }
-        if let Origin::Host(peer) = origin {
-            self.callers.message(peer, unix_millis(now));
         }
         // 2. Whose it is: SPF, DKIM, ARC, DMARC. Of a neighbour's mail the neighbour has asked.
         let results = match (&self.verifier, origin) {

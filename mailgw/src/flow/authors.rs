@@ -10,6 +10,9 @@ use unicode_normalization::UnicodeNormalization;
 /// Where a reader sees an author, or a program that shows one.
 const AUTHORS: [&str; 4] = ["From", "Sender", "Resent-From", "Resent-Sender"];
 
+/// The most octets of all fields that name authors. No mail program shows so long a name, and to read one takes its time.
+pub(super) const MAX_AUTHORS: usize = 16 << 10;
+
 /// Why a mail from outside is not taken as it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forged {
@@ -17,6 +20,8 @@ pub enum Forged {
     Envelope,
     /// An author, or what stands for the author's name, is of our domain.
     Author,
+    /// The fields that name authors are longer than anybody's name.
+    Endless,
     /// There are several From fields: which one is shown is up to the reader's program. spec: rfc5322#3.6
     SeveralFrom,
 }
@@ -40,6 +45,9 @@ pub fn judge(envelope: &Envelope, message: &[u8], domain: &str) -> Option<Forged
         return Some(Forged::Envelope);
     }
     let fields = authors(message);
+    if fields.iter().map(|(_, value)| value.len()).sum::<usize>() > MAX_AUTHORS {
+        return Some(Forged::Endless);
+    }
     if fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("From")).count() > 1 {
         return Some(Forged::SeveralFrom);
     }
@@ -47,7 +55,9 @@ pub fn judge(envelope: &Envelope, message: &[u8], domain: &str) -> Option<Forged
     let stands = fields.iter().any(|(_, value)| {
         claims_as_shown(&String::from_utf8_lossy(value), domain) || readings(value).iter().any(|text| claims_as_shown(text, domain))
     });
-    let parsed = MessageParser::new().parse_headers(message);
+    // What else the header has says nothing of authors, and may take long to read.
+    let named: Vec<u8> = fields.iter().flat_map(|(name, value)| [name.as_bytes(), b":", value, b"\r\n"].concat()).chain(*b"\r\n").collect();
+    let parsed = MessageParser::new().parse_headers(&named);
     let decoded = parsed.iter().flat_map(|message| message.headers()).filter(|header| is_author(header.name())).flat_map(|header| texts(header.value()));
     (stands || decoded.into_iter().any(|text| claims(&text, domain))).then_some(Forged::Author)
 }

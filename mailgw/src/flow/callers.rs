@@ -26,7 +26,10 @@ impl<V: Clone> Recent<V> {
     }
 
     fn known(&mut self, key: u64) -> Option<&mut V> {
-        self.young.get_mut(&key).or_else(|| self.old.get_mut(&key))
+        // Who is asked for is not what is forgotten next.
+        let known = self.young.contains_key(&key) || self.old.contains_key(&key);
+        let value = known.then(|| self.old.get(&key).or_else(|| self.young.get(&key)).cloned()).flatten()?;
+        Some(self.entry(key, || value))
     }
 
     fn entry(&mut self, key: u64, new: impl FnOnce() -> V) -> &mut V {

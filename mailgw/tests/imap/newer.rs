@@ -28,7 +28,7 @@ async fn one_message_replaces_another_in_every_session_and_no_sum_is_wrong() {
     assert_eq!((held.bytes, held.messages), (30, 2));
     // Of one that is gone nothing comes.
     let (_, answer) = acting.command("UID REPLACE 2 INBOX {15+}\r\nSubject: 3'\r\n\r\n").await;
-    assert!(answer.starts_with("OK No such messages"), "{answer}");
+    assert!(answer.starts_with("NO [NONEXISTENT]"), "{answer}");
     assert_eq!(server.messages.used(ONE).unwrap().messages, 2);
 }
 

@@ -115,8 +115,10 @@ fn one_message_takes_the_place_of_another() {
         S: d OK Replaced
         ! new
         C: e UID REPLACE 99 inbox {1+}\r\nx
-        S: * 1 EXISTS
         S: e NO [NONEXISTENT] The message is gone, and nothing was taken; APPEND it
+        C: n NOOP
+        S: * 1 EXISTS
+        S: n OK Done
         C: f REPLACE 1 other {1+}\r\nx
         S: f NO [TRYCREATE] No such mailbox
         C: g REPLACE 9 inbox {1+}\r\nx

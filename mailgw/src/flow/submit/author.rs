@@ -7,7 +7,7 @@ use protocol::imap::content::names;
 use protocol::smtp::exchange::Address;
 use protocol::smtp::trace;
 
-use crate::flow::authors::{as_seen, claims};
+use crate::flow::authors::{MAX_AUTHORS, as_seen, claims};
 
 /// Whose address a header may bear beside From, when it is there.
 const OTHERS: [&str; 3] = ["Sender", "Resent-From", "Resent-Sender"];
@@ -29,6 +29,9 @@ pub(super) fn judge(message: &[u8], domain: &str, own: impl Fn(&Address) -> bool
     let named = |name: &str| fields.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice()).collect::<Vec<_>>();
     // spec: rfc5322#3.6 rfc6409#6.1
     let [from] = named("From").try_into().map_err(|_| Wrong::Author)?;
+    if from.len() > MAX_AUTHORS {
+        return Err(Wrong::Author);
+    }
     let author = one_address(&String::from_utf8_lossy(from)).ok_or(Wrong::Author)?;
     for name in OTHERS {
         for value in named(name) {
@@ -38,7 +41,8 @@ pub(super) fn judge(message: &[u8], domain: &str, own: impl Fn(&Address) -> bool
             }
         }
     }
-    let parsed = MessageParser::new().parse_headers(message).ok_or(Wrong::Malformed)?;
+    let parsed = [b"From:", from, b"\r\n\r\n"].concat();
+    let parsed = MessageParser::new().parse_headers(&parsed).ok_or(Wrong::Malformed)?;
     let mut seen = parsed.from().into_iter().flat_map(mail_parser::Address::iter);
     let (Some(first), None) = (seen.next(), seen.next()) else { return Err(Wrong::Author) };
     if first.address() != Some(author.as_str()) {

@@ -49,9 +49,16 @@ pub(super) fn slice(bytes: &[u8], range: Range<usize>) -> &[u8] {
     bytes.get(range).unwrap_or_default()
 }
 
-/// The header of a part as its parser reads it.
-pub(super) fn read_header(header: &[u8]) -> mail_parser::Message<'_> {
-    let mut message = MessageParser::default().parse_headers(bounded(header)).unwrap_or_default();
+/// What is left to mail-parser of a header. All else is read here: it looks for the end of each encoded word to the end of its field.
+const READ: [&[u8]; 7] = [b"Date", b"Message-ID", b"References", b"In-Reply-To", b"Content-Type", b"Content-Disposition", b"Content-Transfer-Encoding"];
+
+/// The header of a part as its parser reads it, and nothing of it that takes long: no encoded word stands in these fields.
+pub(super) fn read_header(header: &[u8]) -> mail_parser::Message<'static> {
+    let mut read: Vec<u8> = fields(bounded(header)).filter(|(name, _)| READ.iter().any(|read| name.eq_ignore_ascii_case(read))).flat_map(|(_, field)| field).copied().collect();
+    let signs: Vec<usize> = memchr::memmem::find_iter(&read, b"=?").collect();
+    signs.into_iter().filter_map(|at| at.checked_add(1)).for_each(|at| read.iter_mut().skip(at).take(1).for_each(|sign| *sign = b' '));
+    read.extend(b"\r\n");
+    let mut message = MessageParser::default().parse_headers(&read).unwrap_or_default().into_owned();
     // mail-parser's accessors index the first part, and a header without fields gives none.
     if message.parts.is_empty() {
         message.parts.push(mail_parser::MessagePart::default());
