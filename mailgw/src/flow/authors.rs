@@ -45,18 +45,18 @@ pub fn judge(envelope: &Envelope, message: &[u8], domain: &str) -> Option<Forged
         return Some(Forged::Envelope);
     }
     let fields = authors(message);
-    if fields.iter().map(|(_, value)| value.len()).sum::<usize>() > MAX_AUTHORS {
+    if fields.iter().map(|(_, value, _)| value.len()).sum::<usize>() > MAX_AUTHORS {
         return Some(Forged::Endless);
     }
-    if fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("From")).count() > 1 {
+    if fields.iter().filter(|(name, ..)| name.eq_ignore_ascii_case("From")).count() > 1 {
         return Some(Forged::SeveralFrom);
     }
     // As it stands, and as programs read it, by one decoder and another: any of these may be what a reader sees.
-    let stands = fields.iter().any(|(_, value)| {
+    let stands = fields.iter().any(|(_, value, _)| {
         claims_as_shown(&String::from_utf8_lossy(value), domain) || readings(value).iter().any(|text| claims_as_shown(text, domain))
     });
-    // What else the header has says nothing of authors, and may take long to read.
-    let named: Vec<u8> = fields.iter().flat_map(|(name, value)| [name.as_bytes(), b":", value, b"\r\n"].concat()).chain(*b"\r\n").collect();
+    // What else the header has says nothing of authors, and may take long to read. Folds stay: programs differ in what they make of them.
+    let named: Vec<u8> = fields.iter().flat_map(|(name, _, folded)| [name.as_bytes(), b":", folded.trim_ascii_end(), b"\r\n"].concat()).chain(*b"\r\n").collect();
     let parsed = MessageParser::new().parse_headers(&named);
     let decoded = parsed.iter().flat_map(|message| message.headers()).filter(|header| is_author(header.name())).flat_map(|header| texts(header.value()));
     (stands || decoded.into_iter().any(|text| claims(&text, domain))).then_some(Forged::Author)
@@ -127,18 +127,20 @@ fn is_author(name: &str) -> bool {
     AUTHORS.iter().any(|author| author.eq_ignore_ascii_case(name.trim()))
 }
 
-/// The header's fields that name authors as they stand, unfolded: name and octets.
-fn authors(message: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let mut found: Vec<(String, Vec<u8>)> = Vec::new();
+/// The header's fields that name authors: name, octets unfolded, octets as they stand. Programs pass over colons before a name, white space in
+/// it, and a line that is no field before one that looks like its fold.
+fn authors(message: &[u8]) -> Vec<(String, Vec<u8>, &[u8])> {
+    let mut found = Vec::new();
     let (fields, _) = trace::fields(message);
     for field in fields {
         // Most fields are others: their text is not looked at.
+        let field = field.iter().position(|byte| *byte != b':').and_then(|at| field.get(at..)).unwrap_or_default();
         let (name, value) = memchr::memchr(b':', field).and_then(|colon| field.split_at_checked(colon)).unwrap_or((field, b""));
-        if let Ok(name) = std::str::from_utf8(name)
-            && is_author(name)
-        {
+        let last = name.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let name: String = last.iter().filter(|byte| !byte.is_ascii_whitespace()).map(|byte| char::from(*byte)).collect();
+        if is_author(&name) {
             let value = value.strip_prefix(b":").unwrap_or(value);
-            found.push((name.trim().to_owned(), value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect()));
+            found.push((name, value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect(), value));
         }
     }
     found
@@ -229,6 +231,12 @@ mod tests {
             "From: gjj @ mail.gz\r\n .example",
             "From: gjj@(hi)mail.gz.example",
             "From: gjj@(\\() mail.gz.example",
+            // What only some programs take for a field, or for an encoded word.
+            "From: =?utf-8?Q?gjj=4\r\n 0mail.gz.example?= <evil@example.com>",
+            "From: friend@example.com\r\nSender: a@example.com\r\nSender: gjj@mail.gz.example",
+            "garbage\r\n From: gjj@mail.gz.example",
+            "Fr om: gjj@mail.gz.example",
+            ":From: gjj@mail.gz.example",
             "From: gjj\u{ff20}mail.gz.example <evil@example.com>",
             "From: gjj\u{fe6b}mail.gz.example <evil@example.com>",
             "From: gjj@ma\u{200b}il.gz.example <evil@example.com>",

@@ -13,6 +13,9 @@ use super::trace;
 const MAX_DEPTH: usize = 8;
 /// Characters of a line of base64. spec: rfc2045#6.8
 const LINE: usize = 76;
+const KIND: &str = "Content-Type";
+/// Octets of it that are read.
+const MAX_KIND: usize = 16 << 10;
 const TRANSFER: &str = "Content-Transfer-Encoding";
 
 /// `None`: it cannot be read as MIME.
@@ -33,11 +36,15 @@ pub fn is_text(bytes: &[u8]) -> bool {
 
 fn entity(bytes: &[u8], depth: usize) -> Vec<u8> {
     let (fields, end) = trace::fields(bytes);
-    let header = bytes.get(..end).unwrap_or_default();
     // The blank line, where there is one.
     let rest = bytes.get(end..).unwrap_or_default();
     let body = rest.strip_prefix(b"\r\n").unwrap_or(rest);
-    let parsed = MessageParser::new().parse_headers(header);
+    // Of the rest nothing is asked, and encoded words take long to look for: none stands in this field.
+    let is_kind = |field: &&&[u8]| field.split(|byte| *byte == b':').next().is_some_and(|name| name.trim_ascii_end().eq_ignore_ascii_case(KIND.as_bytes()));
+    let mut kinds = fields.iter().filter(is_kind).copied().collect::<Vec<_>>().concat();
+    kinds.truncate(MAX_KIND);
+    kinds.extend(b"\r\n\r\n");
+    let parsed = MessageParser::new().parse_headers(&kinds);
     let kind = parsed.as_ref().and_then(|parsed| parsed.content_type());
     let is = |ctype: &str| kind.is_some_and(|kind| kind.ctype().eq_ignore_ascii_case(ctype));
     let boundary = kind.and_then(|kind| kind.attribute("boundary")).filter(|boundary| is("multipart") && !boundary.is_empty());

@@ -41,7 +41,10 @@ pub(super) fn judge(message: &[u8], domain: &str, own: impl Fn(&Address) -> bool
             }
         }
     }
-    let parsed = [b"From:", from, b"\r\n\r\n"].concat();
+    // With its folds: programs differ in what they make of them.
+    let is_from = |field: &&[u8]| field.split(|byte| *byte == b':').next().is_some_and(|name| name.eq_ignore_ascii_case(b"From"));
+    let folded = trace::fields(message).0.into_iter().find(is_from).unwrap_or_default();
+    let parsed = [folded.trim_ascii_end(), b"\r\n\r\n"].concat();
     let parsed = MessageParser::new().parse_headers(&parsed).ok_or(Wrong::Malformed)?;
     let mut seen = parsed.from().into_iter().flat_map(mail_parser::Address::iter);
     let (Some(first), None) = (seen.next(), seen.next()) else { return Err(Wrong::Author) };

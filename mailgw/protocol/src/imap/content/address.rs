@@ -52,6 +52,7 @@ fn of_text(text: &str) -> Option<Address<'static>> {
 fn part_name(addr: &mut Addr<'static>) {
     if addr.name.is_none()
         && let Some((name, address)) = addr.address.as_deref().and_then(|text| text.rsplit_once(MARK))
+        && address.starts_with(char::is_whitespace)
         && !address.trim().is_empty()
     {
         (addr.name, addr.address) = (Some(format!("{name}{MARK}").into()), Some(address.trim().to_owned().into()));
@@ -116,6 +117,9 @@ mod tests {
     #[test]
     fn a_name_before_an_address_without_its_brackets_is_a_name() {
         assert_eq!(read("=?utf-8?B?5byg5LiJ?= zhang@example.cn"), [("张三".to_owned(), "zhang@example.cn".to_owned())]);
+        // What stands in brackets is an address, whatever it looks like.
+        assert_eq!(read("<bounce=?x@example.com>"), [(String::new(), "bounce=?x@example.com".to_owned())]);
+        assert_eq!(read("<=?utf-8?B?5byg5LiJ?=@example.cn>"), [(String::new(), "=?utf-8?B?5byg5LiJ?=@example.cn".to_owned())]);
         assert_eq!(read("=?utf-8?B?5byg?= =?utf-8?B?5LiJ?= <zhang@example.cn>, li@example.cn"), [("张三".to_owned(), "zhang@example.cn".to_owned()), (String::new(), "li@example.cn".to_owned())]);
     }
 }

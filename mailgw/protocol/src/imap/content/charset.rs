@@ -161,11 +161,9 @@ fn word(text: &[u8]) -> Option<Word> {
     let inner = inner.get(..MAX_WORD).unwrap_or(inner);
     let mut parts = inner.splitn(3, |byte| *byte == b'?');
     let (charset, coding, rest) = (parts.next()?, parts.next()?, parts.next()?);
-    // What begins another word ends the search in this one, so that a field of beginnings is not read anew from each. The padding before an
-    // end looks like a beginning.
+    // No word has the beginning of another in it; the padding before an end looks like one.
     let end = memchr::memmem::find(rest, b"?=")?;
-    let begins = memchr::memmem::find_iter(rest.get(..end)?, b"=?").next();
-    if begins.is_some() {
+    if memchr::memmem::find(rest.get(..end)?, b"=?").is_some() {
         return None;
     }
     let coded = rest.get(..end)?;

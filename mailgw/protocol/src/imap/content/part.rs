@@ -54,9 +54,15 @@ const READ: [&[u8]; 7] = [b"Date", b"Message-ID", b"References", b"In-Reply-To",
 
 /// The header of a part as its parser reads it, and nothing of it that takes long: no encoded word stands in these fields.
 pub(super) fn read_header(header: &[u8]) -> mail_parser::Message<'static> {
-    let mut read: Vec<u8> = fields(bounded(header)).filter(|(name, _)| READ.iter().any(|read| name.eq_ignore_ascii_case(read))).flat_map(|(_, field)| field).copied().collect();
-    let signs: Vec<usize> = memchr::memmem::find_iter(&read, b"=?").collect();
-    signs.into_iter().filter_map(|at| at.checked_add(1)).for_each(|at| read.iter_mut().skip(at).take(1).for_each(|sign| *sign = b' '));
+    let mut read = Vec::new();
+    for (name, field) in fields(bounded(header)).filter(|(name, _)| READ.iter().any(|read| name.eq_ignore_ascii_case(read))) {
+        let begin = read.len();
+        read.extend_from_slice(field);
+        if name.get(..8).is_some_and(|kind| kind.eq_ignore_ascii_case(b"Content-")) {
+            let signs: Vec<usize> = memchr::memmem::find_iter(field, b"=?").map(|at| begin + at + 1).collect();
+            signs.into_iter().for_each(|at| read.iter_mut().skip(at).take(1).for_each(|sign| *sign = b' '));
+        }
+    }
     read.extend(b"\r\n");
     let mut message = MessageParser::default().parse_headers(&read).unwrap_or_default().into_owned();
     // mail-parser's accessors index the first part, and a header without fields gives none.
