@@ -4,6 +4,7 @@
 use mail_parser::MessageParser;
 use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Flags;
+use protocol::smtp::trace;
 use protocol::smtp::exchange::{Host, Recipient};
 use store::{Batch, CommitError, Expectation, Key, StoreError};
 use time::OffsetDateTime;
@@ -68,8 +69,13 @@ impl Request {
 
 /// Whether a program wrote it of its own accord. spec: rfc3834#5
 pub(in crate::flow) fn is_automatic(message: &[u8]) -> bool {
-    let parsed = MessageParser::new().parse_headers(message).filter(|parsed| !parsed.parts.is_empty());
-    parsed.is_none_or(|parsed| parsed.header_raw("Auto-Submitted").is_some_and(|value| !value.trim().eq_ignore_ascii_case("no")))
+    // By hand: mail-parser reads every field, and looks long for encoded words in those of a stranger.
+    let (fields, _) = trace::fields(message);
+    let said = |field: &&[u8]| {
+        let (name, value) = field.split_at_checked(field.iter().position(|byte| *byte == b':')?)?;
+        name.trim_ascii().eq_ignore_ascii_case(b"Auto-Submitted").then(|| value.get(1..).unwrap_or_default().trim_ascii().eq_ignore_ascii_case(b"no"))
+    };
+    fields.is_empty() || fields.iter().filter_map(said).any(|by_hand| !by_hand)
 }
 
 /// What the words of a subject say; none where they ask what holds. Pure.
