@@ -10,6 +10,7 @@ use serde_json::json as object;
 
 use super::ask::{Place, ask, ask_long};
 use super::found::{absolute, read_text};
+use super::opening::Seen;
 use crate::directory::{ImportedRow, Kind, Page, Query, RowState, ShownFormerName, ShownMailbox, State, Words};
 use crate::flow::consent::{Consents, Offer};
 use crate::flow::enrolment::{Agreed, Word};
@@ -204,26 +205,17 @@ pub struct Rename {
     /// As the papers say now.
     #[arg(long)]
     name: String,
-    /// What you looked at, such as the notice of the registry: `original` or `copy`.
-    #[arg(long)]
-    document: Option<String>,
-    /// Where you saw the person, or who acts for the institution: `present` or `video`.
-    #[arg(long)]
-    person: Option<String>,
-    /// A file that you looked at; its digest stands in the log; of a copy at least one; may be repeated.
-    #[arg(long, value_name = "FILE")]
-    evidence: Vec<PathBuf>,
-    /// Where the papers are; its digest stands in the log.
-    #[arg(long)]
-    papers: String,
+    #[command(flatten)]
+    seen: Seen,
 }
 
 impl Rename {
     fn operation(self) -> Result<Operation, Problem> {
         let id_no = self.id_type.is_some().then(|| first_line(std::io::stdin().lock(), "standard input")).transpose()?;
         let holder = Words { id_type: self.id_type, id_no, name: Some(self.name), code: self.code, ..Words::default() };
-        let evidence = super::opening::digests(&self.evidence)?;
-        Ok(Operation::MailboxRename(Box::new(Renaming { mailbox: self.mailbox, holder, document: self.document, person: self.person, evidence, papers: self.papers })))
+        let Seen { document, person, evidence, papers } = self.seen;
+        let evidence = super::opening::digests(&evidence)?;
+        Ok(Operation::MailboxRename(Box::new(Renaming { mailbox: self.mailbox, holder, document, person, evidence, papers })))
     }
 }
 

@@ -49,18 +49,8 @@ pub enum Command {
         /// As it stands on the document.
         #[arg(long)]
         name: String,
-        /// What you looked at: `original` or `copy`.
-        #[arg(long)]
-        document: Option<String>,
-        /// Where you saw the person: `present` or `video`.
-        #[arg(long)]
-        person: Option<String>,
-        /// A file that you looked at: it must be one that the application named by its digest; of a copy at least one; may be repeated.
-        #[arg(long, value_name = "FILE")]
-        evidence: Vec<PathBuf>,
-        /// Where the papers are; its digest stands in the log.
-        #[arg(long)]
-        papers: String,
+        #[command(flatten)]
+        seen: Seen,
     },
     /// Refuse it: papers-unreadable, papers-ended, not-the-person, name-differs or incomplete.
     #[command(after_help = "Example:\n  mailgw mailbox application refuse 0f1e2d3c4b5a69788796a5b4 --reason papers-unreadable --papers 'counter 12, form 91'")]
@@ -106,13 +96,30 @@ pub fn operation(command: Command) -> Result<Operation, Problem> {
     Ok(Operation::Opening(match command {
         Command::List { all } => OpeningOperation::List { all },
         Command::Show { id } => OpeningOperation::Show { id },
-        Command::Accept { id, id_type, name, document, person, evidence, papers } => {
+        Command::Accept { id, id_type, name, seen: Seen { document, person, evidence, papers } } => {
             let evidence = digests(&evidence)?;
             let id_no = TypedPassword::new(first_line(std::io::stdin().lock(), "standard input")?);
             OpeningOperation::Accept(Box::new(Acceptance { id, id_type, id_no, name: TypedPassword::new(name), document, person, evidence, papers }))
         }
         Command::Refuse { id, reason, papers } => OpeningOperation::Refuse(Refusal { id, reason, papers }),
     }))
+}
+
+/// What an operator saw of a holder and of papers, which the rules of opening grade.
+#[derive(Debug, Args)]
+pub struct Seen {
+    /// What you looked at: `original` or `copy`; of an institution what its registry issued.
+    #[arg(long)]
+    pub document: Option<String>,
+    /// Where you saw the person, or who acts for the institution: `present` or `video`.
+    #[arg(long)]
+    pub person: Option<String>,
+    /// A file that you looked at, of an application one that it named by its digest; of a copy at least one; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub evidence: Vec<PathBuf>,
+    /// Where the papers are; its digest stands in the log.
+    #[arg(long)]
+    pub papers: String,
 }
 
 /// Of files that an operator looked at.
