@@ -4,11 +4,13 @@
 //! `SUIYIN_BENCH_MAILBOXES` (default 1,000) mailboxes, each of which gets a statement of each push; `SUIYIN_BENCH_MESSAGES` (3,000)
 //! messages of a round of SMTP or APPEND; `SUIYIN_BENCH_LISTED` (10,000) letters of the large mailbox; `SUIYIN_BENCH_IDLE` (1,000)
 //! waiting connections, for which `ulimit -n` must have room. Arguments choose parts: idle smtp append statements
-//! login notice mailbox busy.
+//! login notice mailbox busy hostile.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "mail/delivery.rs"]
 mod delivery;
+#[path = "mail/hostile.rs"]
+mod hostile;
 #[path = "mail/least.rs"]
 mod least;
 #[path = "mail/least_imap.rs"]
@@ -53,7 +55,7 @@ fn main() {
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     println!("an office with {mailboxes} mailboxes, Postfix and Dovecot beside it …");
     let home = place.path().canonicalize().unwrap();
-    let town = Town::open(&home, mailboxes);
+    let mut town = Town::open(&home, mailboxes);
     measure::heading();
     if chosen("idle") {
         waiting::memory(&town, idle);
@@ -84,6 +86,9 @@ fn main() {
         waiting::interactive(&town);
     }
     println!("memory after all: the gateway {} MiB, Dovecot {} MiB, Postfix {} MiB", town.gateway().memory_kib() / 1024, town.dovecot_trees().memory_kib() / 1024, town.postfix_trees().memory_kib() / 1024);
+    if chosen("hostile") {
+        hostile::hostile(&mut town);
+    }
 }
 
 fn number(name: &str) -> Option<usize> {

@@ -96,6 +96,18 @@ impl Smtp {
         self.reply("250");
     }
 
+    /// What is said at the end of a message, or before it: a refusal as well.
+    pub fn offer(&mut self, to: &Account, message: &[u8]) -> String {
+        self.wire.get_mut().send(format!("MAIL FROM:<letters@neighbour.example> BODY=8BITMIME\r\nRCPT TO:<{}>\r\nDATA\r\n", to.address).as_bytes());
+        self.reply("250");
+        self.reply("250");
+        self.reply("354");
+        self.wire.get_mut().send(message);
+        self.line.clear();
+        self.wire.read_line(&mut self.line).unwrap();
+        self.line.clone()
+    }
+
     pub fn quit(mut self) {
         self.wire.get_mut().send(b"QUIT\r\n");
         self.reply("221");
@@ -182,6 +194,17 @@ impl Imap {
             }
             let word = line.strip_prefix("* ").and_then(|rest| rest.split_ascii_whitespace().nth(1));
             count += usize::from(word == Some(counted));
+        }
+    }
+
+    /// The end of the command, good or not.
+    pub fn answer(&mut self, text: &str) -> String {
+        self.send(text);
+        let tag = format!("a{} ", self.tag);
+        loop {
+            if let Some(said) = self.read().strip_prefix(&tag) {
+                return said.to_owned();
+            }
         }
     }
 

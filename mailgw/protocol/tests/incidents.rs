@@ -124,10 +124,14 @@ fn imap_talk_by(piece: usize, session: &mut protocol::imap::session::Session, in
 
 /// A client that is let in asks this of a folder whose one message this is; what was held beyond the message.
 fn asked(message: Vec<u8>, commands: &str) -> (Said, usize) {
-    let (mut session, message, mut said) = (imap_session(), message.into(), Said::default());
-    imap_talk(&mut session, b"a LOGIN u p\r\nb SELECT INBOX\r\n", &message, &mut said);
+    asked_of(&message.into(), commands)
+}
+
+fn asked_of(message: &std::sync::Arc<Vec<u8>>, commands: &str) -> (Said, usize) {
+    let (mut session, mut said) = (imap_session(), Said::default());
+    imap_talk(&mut session, b"a LOGIN u p\r\nb SELECT INBOX\r\n", message, &mut said);
     let (mut said, above) = (Said::default(), Above::now());
-    imap_talk(&mut session, commands.as_bytes(), &message, &mut said);
+    imap_talk(&mut session, commands.as_bytes(), message, &mut said);
     (said, above.at_most())
 }
 
@@ -284,6 +288,52 @@ fn headers_are_read_within_bounds() {
     told_within_bounds("parameters in pieces", header(&format!("Content-Type: text/plain{pieces}"), "", 0));
     told_within_bounds("one piece again and again", header("Content-Type: text/plain", "; name*0*=utf-8''x", 200_000));
     told_within_bounds("parameters", header("Content-Type: text/plain", "; a=b", 200_000));
+}
+
+/// As large as a message may be by the policy that is shipped.
+const LARGE: usize = 25 << 20;
+
+#[test]
+fn a_message_of_many_megabytes_takes_little_beside_itself() {
+    let _alone = alone();
+    let again = |header: &str, line: &[u8]| {
+        let mut message = format!("Subject: x\r\n{header}\r\n").into_bytes();
+        let lines = (LARGE - message.len()) / line.len();
+        message.extend(line.repeat(lines));
+        message
+    };
+    // 公积金 in GBK.
+    let gbk = [&[0xb9, 0xab, 0xbb, 0xfd, 0xbd, 0xf0].repeat(12), b"\r\n".as_slice()].concat();
+    let base64 = "uau7/b3w".repeat(9) + "\r\n";
+    let kinds = [
+        ("GBK", again("Content-Type: text/plain; charset=gbk\r\n", &gbk)),
+        ("GBK of no name", again("", &gbk)),
+        ("neither GBK nor UTF-8", again("", b"\xff\xff\xff\xb9\r\n")),
+        ("Latin letters", again("Content-Type: text/html; charset=iso-8859-2\r\n", &[&[0xe1; 74][..], b"\r\n"].concat())),
+        ("base64", again("Content-Type: text/plain; charset=gbk\r\nContent-Transfer-Encoding: base64\r\n", base64.as_bytes())),
+        ("quoted-printable", again("Content-Type: text/plain; charset=gbk\r\nContent-Transfer-Encoding: quoted-printable\r\n", b"a line of letters, =B9=AB=BB=FD=BD=F0\r\n")),
+        ("one line", again("", b"x")),
+    ];
+    let message_of_two = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Transfer-Encoding: base64\r\n\r\n".to_owned() + &base64.repeat(LARGE / base64.len() / 2 - 10) + "--b\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+    let two = ("two in base64", (message_of_two + &base64.repeat(LARGE / base64.len() / 2 - 10) + "--b--\r\n").into_bytes());
+    let alternating = (0..20).map(|at| format!("BINARY[{}]<{at}.1> ", at % 2 + 1)).collect::<String>();
+    let commands = [
+        format!("c FETCH 1 (ENVELOPE BODYSTRUCTURE PREVIEW)\r\nd SEARCH {} TEXT \"no such\" \r\n", "OR BODY \"not there\" ".repeat(31)).replace(" \r\n", "\r\n"),
+        "c FETCH 1 BODY[]\r\n".to_owned(),
+        "c FETCH 1 BINARY[1]\r\n".to_owned(),
+        "c FETCH 1 (BODY[] BODY[TEXT] BINARY[1] BODY[1])\r\n".to_owned(),
+        format!("c FETCH 1 ({})\r\n", alternating.trim_end()),
+    ];
+    for (name, message) in kinds.into_iter().chain([two]) {
+        assert!(message.len() > LARGE - 10_000 && message.len() <= LARGE, "{name}: {}", message.len());
+        let message = std::sync::Arc::new(message);
+        for command in &commands {
+            let (said, held) = asked_of(&message, command);
+            let last = String::from_utf8_lossy(&said.last);
+            assert!(last.contains("c OK") || last.contains("c NO [LIMIT]") || last.ends_with("d OK Searched\r\n"), "{name}: {last}");
+            assert!(held <= BEYOND, "{name}, {command:.40}: {held}");
+        }
+    }
 }
 
 #[test]

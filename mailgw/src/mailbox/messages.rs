@@ -12,6 +12,7 @@ use super::broadcast::{Broadcast, Watch};
 use super::deliver::MAX_BATCH;
 use super::dictionaries::Dictionaries;
 use super::fetched::Fetched;
+use super::fresh::Fresh;
 use super::index::{self, Due};
 use super::outlines;
 use super::quota::Quota;
@@ -131,6 +132,8 @@ pub struct MessageStore {
     pub(super) outlines_due: Due,
     /// Statements that clients' programs got.
     pub(super) fetched: Fetched,
+    /// Messages that came of late, as they came.
+    pub(super) fresh: Fresh,
     pub(super) dictionaries: Dictionaries,
     body_ids: Mutex<Range<u64>>,
 }
@@ -138,7 +141,7 @@ pub struct MessageStore {
 impl MessageStore {
     /// Without a quota.
     pub fn new(store: Arc<dyn Store>, key: Arc<DataKey>) -> Self {
-        Self { store, key, broadcast: Arc::default(), due: Due::new(index::LEAST), outlines_due: Due::new(outlines::LEAST), fetched: Fetched::default(), quota: Box::new(|_| Quota::NONE), reserve: 0, warnings: Vec::new(), deleted_percent: None, dictionaries: Dictionaries::default(), body_ids: Mutex::new(0..0) }
+        Self { store, key, broadcast: Arc::default(), due: Due::new(index::LEAST), outlines_due: Due::new(outlines::LEAST), fetched: Fetched::default(), fresh: Fresh::default(), quota: Box::new(|_| Quota::NONE), reserve: 0, warnings: Vec::new(), deleted_percent: None, dictionaries: Dictionaries::default(), body_ids: Mutex::new(0..0) }
     }
 
     /// What each mailbox may hold. Deliveries that race can pass the limit by what is under way.
@@ -202,7 +205,7 @@ impl MessageStore {
         Some((View { folder, uid_next, highest_modseq, messages }, watch))
     }
 
-    /// The bytes as they were delivered; their digest is checked.
+    /// The bytes as they were delivered. Where they are read from the store their digest is checked.
     pub fn load(&self, folder: &Folder, uid: u32) -> Result<Vec<u8>, MailError> {
         self.load_from(folder.id, uid)
     }
@@ -214,6 +217,9 @@ impl MessageStore {
     pub(super) fn load_with_digest(&self, folder: u64, uid: u32) -> Result<(Vec<u8>, [u8; 32]), MailError> {
         let found = self.store.get(&message::key(folder, uid))?.ok_or(MailError::Gone)?;
         let (message, _) = Message::decode(&found)?;
+        if let Some(bytes) = self.fresh.get(message.body) {
+            return Ok((bytes.to_vec(), message.digest));
+        }
         let sealed = self.store.get(&message.body.key())?;
         let sealed = sealed.ok_or(RecordError::Damaged { kind: "body", reason: "it is missing though its message stands" })?;
         Ok((self.opened(message.body, &sealed, message.size, &message.digest)?, message.digest))
@@ -233,7 +239,9 @@ impl MessageStore {
     /// true is taken out, and nothing else is changed.
     pub fn body(&self, bytes: &[u8]) -> Result<Body, MailError> {
         let (bytes, mark) = self.unforged(bytes);
-        self.sealed(&bytes, mark.is_some(), None)
+        let body = self.sealed(&bytes, mark.is_some(), None)?;
+        self.fresh.note(body.id, &bytes);
+        Ok(body)
     }
 
     /// With a dictionary of the store, or the one that serves all mail.
@@ -242,6 +250,11 @@ impl MessageStore {
         let size = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= body::MAX_BYTES).ok_or_else(too_large)?;
         let id = self.next_body_id()?;
         Ok(Body { id, size, digest: body::digest(bytes), sealed: body::seal(id, bytes, dictionary, &self.key)?, verified })
+    }
+
+    /// Messages that came of late, held in memory as they came.
+    pub fn fresh(&self) -> &Fresh {
+        &self.fresh
     }
 
     fn next_body_id(&self) -> Result<BodyId, MailError> {

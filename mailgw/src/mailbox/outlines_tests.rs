@@ -138,6 +138,8 @@ fn what_cannot_be_read_or_is_too_long_is_left_to_be_read() {
     deliver(&mail, "INBOX", 0..99);
     let damaged = mail.view(BOX, "INBOX").unwrap().messages[50].content;
     store.commit(Batch::new().put(crate::record::body::BodyId(damaged).key(), b"\x01nonsense".as_slice())).unwrap();
+    // Some time after it came.
+    (0..2).for_each(|_| mail.fresh().turn());
     mail.outline_due(&|| true).unwrap();
     let contents: Vec<u64> = mail.view(BOX, "INBOX").unwrap().messages.iter().map(|info| info.content).collect();
     let outlines = mail.outlines(BOX, &contents, true, false).unwrap();

@@ -53,12 +53,10 @@ fn spread(runs: Vec<u64>) -> Vec<u64> {
 
 /// Tells the runs of a message, in no order and some more than once; `None` when it has too much text.
 pub(super) fn of(bytes: &[u8], mut on: impl FnMut(Run)) -> Option<()> {
-    let message = Searchable::new(bytes);
-    let (fields, texts) = (message.fields(), message.texts());
-    let length: usize = fields.iter().map(|(_, value)| value.len()).chain(texts.iter().map(String::len)).sum();
-    if length > MAX_TEXT {
-        return None;
-    }
+    let message = Searchable::new(bytes, &[]);
+    let fields = message.fields();
+    let header: usize = fields.iter().map(|(_, value)| value.len()).sum();
+    let texts = message.texts(MAX_TEXT.checked_sub(header)?)?;
     texts.iter().for_each(|text| each(text, |run| on((BODY, run))));
     for (name, value) in fields {
         each(value, |run| on((HEADER, run)));

@@ -30,10 +30,10 @@ fn deliver(mail: &MessageStore, folder: &str, messages: &[Vec<u8>]) {
 }
 
 fn truth(bytes: &[u8], needle: &Needle) -> bool {
-    let message = Searchable::new(bytes);
+    let message = Searchable::new(bytes, &[]);
     match &needle.place {
-        Place::Body => message.body_contains(&needle.text),
-        Place::Text => message.text_contains(&needle.text),
+        Place::Body => message.body_contains(&needle.text).unwrap(),
+        Place::Text => message.text_contains(&needle.text).unwrap(),
         Place::Field(name) => message.header_contains(name, &needle.text),
     }
 }

@@ -36,6 +36,8 @@ use crate::mailbox::MessageStore;
 
 /// How often mailboxes that got much mail are looked for.
 const INDEX_EVERY: Duration = Duration::from_secs(1);
+/// So long, and as long again at most, a message that came is held in memory as it came.
+const FRESH: Duration = Duration::from_secs(10);
 /// How often indexes forget what was deleted.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
@@ -218,7 +220,12 @@ impl Imap {
 
 /// What lists the messages that came is made until shutdown; a block under way ends first.
 async fn outline(messages: Arc<MessageStore>, shutdown: Shutdown) {
+    let mut turned = tokio::time::Instant::now();
     while !ends(&shutdown, INDEX_EVERY).await {
+        if turned.elapsed() >= FRESH {
+            messages.fresh().turn();
+            turned = tokio::time::Instant::now();
+        }
         let (messages, stop) = (Arc::clone(&messages), shutdown.clone());
         match tokio::task::spawn_blocking(move || messages.outline_due(&|| !stop.is_set())).await {
             Ok(Ok(_)) => {}

@@ -1,29 +1,28 @@
 //! Octets to text: charsets by the names mail gives them, and what to take them for where the name is missing or wrong.
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 
+use super::decoding::{guess, pieces};
+
 /// Octets of an encoded word. The standard has 75, senders have more.
 const MAX_WORD: usize = 2048;
 
-/// The text of octets under a charset's name; where there is none, or none that can be, UTF-8 if it is that and the charset of
-/// mainland China if it is that.
+/// The text of octets under a charset's name; see [`super::decoding::pieces`].
 pub(crate) fn decode(charset: Option<&str>, bytes: &[u8]) -> String {
-    let named = charset.map(family);
-    match named.as_deref() {
-        // spec: rfc1843 a 7-bit dress of GB 2312
-        Some("hz-gb-2312" | "hz") => gb18030(&undressed(bytes)),
-        // Who says GB2312 or GBK means whichever of the family has the character.
-        Some("gb18030") => gb18030(bytes),
-        None | Some("" | "us-ascii" | "ascii" | "utf-8" | "utf8" | "unknown-8bit" | "x-unknown" | "8bit" | "default") => guessed(bytes),
-        Some(name) => charset_decoder(name.as_bytes()).map_or_else(|| guessed(bytes), |decoder| decoder(bytes)),
-    }
+    let mut text = String::with_capacity(bytes.len());
+    let _ = pieces(charset, bytes, &mut |piece| {
+        text.push_str(piece);
+        ControlFlow::Continue(())
+    });
+    text
 }
 
 /// Names of one charset or of what it grew from, so that a character cut between words of two of them is read. Lower case.
-fn family(name: &str) -> String {
+pub(super) fn family(name: &str) -> String {
     let name = name.trim().trim_matches('"').to_ascii_lowercase();
     let grown = ["gb2312", "gbk", "gb18030", "cp936", "x-gbk", "csgb2312", "gb_2312-80", "euc-cn", "iso-ir-58"];
     if grown.contains(&name.as_str()) { "gb18030".to_owned() } else { name }
@@ -49,53 +48,14 @@ pub fn readings(value: &[u8]) -> Vec<String> {
     all
 }
 
-fn gb18030(bytes: &[u8]) -> String {
-    charset_decoder(b"gb18030").map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), |decoder| decoder(bytes))
-}
-
 /// Raw octets without a name come from programs of here (QQ Mail, Foxmail): GBK when every octet agrees.
 pub(super) fn guessed(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => {
-            let chinese = gb18030(bytes);
-            if chinese.contains(char::REPLACEMENT_CHARACTER) { String::from_utf8_lossy(bytes).into_owned() } else { chinese }
-        }
-    }
-}
-
-/// `~{` … `~}` bracket pairs of GB 2312 with the high bit off, `~~` is a tilde, `~` at a line's end joins lines.
-// spec: rfc1843#2
-fn undressed(bytes: &[u8]) -> Vec<u8> {
-    let (mut out, mut chinese, mut rest) = (Vec::with_capacity(bytes.len()), false, bytes);
-    loop {
-        rest = match (rest, chinese) {
-            ([], _) => return out,
-            ([b'~', b'{', rest @ ..], false) => {
-                chinese = true;
-                rest
-            }
-            ([b'~', b'}', rest @ ..], true) => {
-                chinese = false;
-                rest
-            }
-            ([b'~', b'~', rest @ ..], false) => {
-                out.push(b'~');
-                rest
-            }
-            ([b'~', b'\n', rest @ ..] | [b'~', b'\r', b'\n', rest @ ..], false) => rest,
-            ([first @ 0x21..=0x77, second @ 0x21..=0x7e, rest @ ..], true) => {
-                out.extend([first | 0x80, second | 0x80]);
-                rest
-            }
-            // A line that forgot to close its bracket closes it.
-            ([byte, rest @ ..], _) => {
-                chinese &= *byte != b'\n';
-                out.push(*byte);
-                rest
-            }
-        }
-    }
+    let mut text = String::with_capacity(bytes.len());
+    let _ = guess(bytes, &mut |piece| {
+        text.push_str(piece);
+        ControlFlow::Continue(())
+    });
+    text
 }
 
 /// A header field's value with its encoded words read. Neighbours in one charset are joined before they are read, for many
@@ -193,10 +153,21 @@ pub(crate) fn transferred<'x>(coding: Option<&str>, bytes: &'x [u8]) -> Option<C
 
 /// Text as it is looked for: without regard to case and to full and half width. Traditional and simplified stay apart.
 pub fn fold(text: &str) -> String {
+    let mut folded = String::new();
+    fold_onto(text, &mut folded);
+    folded
+}
+
+/// Adds the folded text to what is there.
+pub(super) fn fold_onto(text: &str, folded: &mut String) {
+    folded.reserve(text.len());
+    let begin = folded.len();
     if text.is_ascii() {
-        return text.to_ascii_lowercase();
+        folded.push_str(text);
+        folded.get_mut(begin..).unwrap_or_default().make_ascii_lowercase();
+    } else {
+        folded.extend(text.chars().map(narrowed).flat_map(char::to_lowercase));
     }
-    text.chars().map(narrowed).flat_map(char::to_lowercase).collect()
 }
 
 /// The compatibility form of one character of the forms of full and half width; any other as it is.

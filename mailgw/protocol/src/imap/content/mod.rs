@@ -2,6 +2,7 @@
 mod address;
 pub mod charset;
 mod conversation;
+mod decoding;
 mod envelope;
 mod outline;
 mod parameter;
@@ -12,6 +13,7 @@ mod summary;
 
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use mail_parser::MimeHeaders;
@@ -30,17 +32,21 @@ pub(crate) use summary::{Person, Summary, summary};
 pub(crate) struct Message<'x> {
     bytes: &'x [u8],
     root: OnceCell<Part>,
-    /// The part that was decoded last: pieces of one are asked for one after another.
-    decoded: RefCell<Option<(Vec<u32>, Rc<Cow<'x, [u8]>>)>>,
+    /// The parts that were decoded, for pieces of one are asked for one after another. All together they are no more than the message: no
+    /// octet lies in two parts that hide something.
+    decoded: RefCell<BTreeMap<Vec<u32>, Decoded<'x>>>,
 }
 
+/// `None`: there is no such part.
+type Decoded<'x> = Result<Option<Rc<Cow<'x, [u8]>>>, UnknownEncoding>;
+
 /// A part's transfer encoding is not known, or its octets are not in it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnknownEncoding;
 
 impl<'x> Message<'x> {
     pub fn new(bytes: &'x [u8]) -> Self {
-        Self { bytes, root: OnceCell::new(), decoded: RefCell::new(None) }
+        Self { bytes, root: OnceCell::new(), decoded: RefCell::default() }
     }
 
     pub fn bytes(&self) -> &'x [u8] {
@@ -77,19 +83,26 @@ impl<'x> Message<'x> {
 
     /// A part with its transfer encoding undone, `None` when there is no such part; without a number the message as it is.
     // spec: rfc3516#4.2
-    pub fn binary(&self, path: &[u32]) -> Result<Option<Rc<Cow<'x, [u8]>>>, UnknownEncoding> {
+    pub fn binary(&self, path: &[u32]) -> Decoded<'x> {
         if path.is_empty() {
             return Ok(Some(Rc::new(self.bytes.into())));
         }
-        if let Some((_, decoded)) = self.decoded.borrow().as_ref().filter(|(last, _)| last == path) {
-            return Ok(Some(decoded.clone()));
+        if let Some(decoded) = self.decoded.borrow().get(path) {
+            return decoded.clone();
         }
-        let Some(part) = locate(self.root(), path) else { return Ok(None) };
-        let header = part::read_header(slice(self.bytes, part.header.clone()));
+        let decoded = locate(self.root(), path).map(|part| self.decode(part).map(Rc::new)).transpose();
+        self.decoded.borrow_mut().insert(path.to_vec(), decoded.clone());
+        decoded
+    }
+
+    fn decode(&self, part: &Part) -> Result<Cow<'x, [u8]>, UnknownEncoding> {
         let body = slice(self.bytes, part.body.clone());
-        let decoded = charset::transferred(header.content_transfer_encoding(), body).map(Rc::new).ok_or(UnknownEncoding)?;
-        *self.decoded.borrow_mut() = Some((path.to_vec(), decoded.clone()));
-        Ok(Some(decoded))
+        // spec: rfc2045#6.4 what is made of parts hides nothing itself, whatever it says
+        if !matches!(part.kind, Kind::Leaf) {
+            return Ok(body.into());
+        }
+        let header = part::read_header(slice(self.bytes, part.header.clone()));
+        charset::transferred(header.content_transfer_encoding(), body).ok_or(UnknownEncoding)
     }
 
     pub fn envelope(&self, out: &mut Vec<u8>) {

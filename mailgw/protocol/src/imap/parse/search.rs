@@ -12,6 +12,8 @@ use crate::imap::flags::{Keyword, SystemFlag};
 const MAX_NESTING: usize = 20;
 /// Keys of one SEARCH.
 const MAX_KEYS: usize = 256;
+/// Of these, what is looked for in texts: each goes through all of a message.
+const MAX_TEXTS: usize = 32;
 /// Octets of a string looked for.
 const MAX_NEEDLE: usize = 1024;
 
@@ -96,6 +98,17 @@ impl Key {
         }
     }
 
+    /// Whether it asks of a header what no index may know.
+    pub fn asks_of_header(&self) -> bool {
+        match self {
+            Key::SentBefore(_) | Key::SentOn(_) | Key::SentSince(_) | Key::Header { .. } | Key::Thread(_) => true,
+            Key::Not(key) => key.asks_of_header(),
+            Key::Or(left, right) => left.asks_of_header() || right.asks_of_header(),
+            Key::And(keys) => keys.iter().any(Key::asks_of_header),
+            _ => false,
+        }
+    }
+
     /// Whether the bytes of a message are needed to decide.
     pub fn needs_bytes(&self) -> bool {
         match self {
@@ -146,7 +159,7 @@ pub(super) fn charset(cursor: &mut Cursor) -> Parsed<()> {
 
 /// One or more keys, all of which must hold.
 pub(super) fn keys(cursor: &mut Cursor) -> Parsed<Key> {
-    let mut keys = Keys { left: MAX_KEYS };
+    let mut keys = Keys { left: MAX_KEYS, texts: MAX_TEXTS };
     let mut all = vec![keys.key(cursor, 0)?];
     while cursor.eat(b' ') {
         all.push(keys.key(cursor, 0)?);
@@ -197,6 +210,8 @@ fn join(mut keys: Vec<Key>) -> Key {
 /// Counts keys down.
 struct Keys {
     left: usize,
+    /// Of those that are looked for in texts.
+    texts: usize,
 }
 
 impl Keys {
@@ -225,7 +240,12 @@ impl Keys {
                 cursor.space()?;
                 Key::Or(Box::new(left), Box::new(self.key(cursor, depth + 1)?))
             }
-            _ => with_argument(&word, cursor)?,
+            _ => {
+                if matches!(word.as_str(), "BODY" | "TEXT") {
+                    self.texts = self.texts.checked_sub(1).ok_or(ParseError::TooMany)?;
+                }
+                with_argument(&word, cursor)?
+            }
         })
     }
 }

@@ -96,6 +96,8 @@ impl Job {
 
 /// Octets of one message's answer beyond twice the message: no command makes a message larger without bound.
 const MORE: usize = 1 << 20;
+/// Octets of the message, of its answer and of what is decoded for it, together, where the message is so large that it tells.
+const TOGETHER: usize = 88 << 20;
 /// Octets said of messages that need not be opened, before they go out: of a large folder never more is held.
 const GATHERED: usize = 64 << 10;
 /// Messages whose outlines are asked for at once, and how few are rather read.
@@ -327,32 +329,34 @@ fn write(session: &mut Session, job: &Job, uid: u32, source: &Source<'_>, marked
     let State::Selected(view) = &session.state else { return Ok(()) };
     let Some((number, info)) = view.find(uid) else { return Ok(()) };
     let out = &mut session.send;
-    let (begun, most) = (out.len(), 2 * source.len() + MORE);
+    let (begun, size) = (out.len(), source.len());
+    let most = begun + (2 * size + MORE).min(TOGETHER.saturating_sub(2 * size)).max(size + MORE);
     view.begin(number, uid, out);
     for (at, item) in job.items.iter().enumerate() {
         if at > 0 {
             out.push(b' ');
         }
-        let written = write_item(item, info, source, out).map_err(Untold::from);
-        if let Err(why) = written.and_then(|()| if out.len() - begun > most { Err(Untold::TooMuch) } else { Ok(()) }) {
+        let written = write_item(item, info, source, most, out);
+        if let Err(why) = written.and_then(|()| if out.len() > most { Err(Untold::TooMuch) } else { Ok(()) }) {
             out.truncate(begun);
             return Err(why);
         }
     }
     if marked && !job.items.contains(&Item::Flags) {
         out.push(b' ');
-        write_item(&Item::Flags, info, source, out)?;
+        write_item(&Item::Flags, info, source, most, out)?;
     }
     // spec: rfc7162#3.1 flags that changed are told with their MODSEQ
     if view.manner.condstore && marked && !job.items.contains(&Item::ModSeq) {
         out.push(b' ');
-        write_item(&Item::ModSeq, info, source, out)?;
+        write_item(&Item::ModSeq, info, source, most, out)?;
     }
     out.extend_from_slice(b")\r\n");
     Ok(())
 }
 
-fn write_item(item: &Item, info: &MessageInfo, source: &Source<'_>, out: &mut Vec<u8>) -> Result<(), UnknownEncoding> {
+/// `most`: so long `out` may become by a text of any length.
+fn write_item(item: &Item, info: &MessageInfo, source: &Source<'_>, most: usize, out: &mut Vec<u8>) -> Result<(), Untold> {
     let of_header;
     let message = match (source, item) {
         (Source::Outline(texts), Item::Envelope) => {
@@ -398,7 +402,7 @@ fn write_item(item: &Item, info: &MessageInfo, source: &Source<'_>, out: &mut Ve
         Item::Binary { label, path, partial, .. } => {
             out.extend_from_slice(label.as_bytes());
             let part = message.binary(path)?;
-            write_partial(part.as_deref().map(AsRef::as_ref), *partial, content::write_literal8, out);
+            write_partial(part.as_deref().map(AsRef::as_ref), *partial, content::write_literal8, most, out)?;
         }
         Item::Envelope => {
             out.extend_from_slice(b"ENVELOPE ");
@@ -411,14 +415,14 @@ fn write_item(item: &Item, info: &MessageInfo, source: &Source<'_>, out: &mut Ve
         Item::Section(section) => {
             out.extend_from_slice(section.label.as_bytes());
             let text = message.section(section);
-            write_partial(text.as_deref(), section.partial, content::write_literal, out);
+            write_partial(text.as_deref(), section.partial, content::write_literal, most, out)?;
         }
     }
     Ok(())
 }
 
 /// ` …` or `<origin> …`: the octets asked for.
-fn write_partial(text: Option<&[u8]>, partial: Option<(u32, u32)>, write: impl Fn(Option<&[u8]>, &mut Vec<u8>), out: &mut Vec<u8>) {
+fn write_partial(text: Option<&[u8]>, partial: Option<(u32, u32)>, write: impl Fn(Option<&[u8]>, &mut Vec<u8>), most: usize, out: &mut Vec<u8>) -> Result<(), Untold> {
     let mut text = text;
     if let Some((first, count)) = partial {
         out.extend_from_slice(format!("<{first}>").as_bytes());
@@ -428,7 +432,11 @@ fn write_partial(text: Option<&[u8]>, partial: Option<(u32, u32)>, write: impl F
         });
     }
     out.push(b' ');
+    if text.is_some_and(|text| out.len() + text.len() > most) {
+        return Err(Untold::TooMuch);
+    }
     write(text, out);
+    Ok(())
 }
 
 /// spec: rfc3501#9 date-time
@@ -458,7 +466,7 @@ mod tests {
         SCANS.set(0);
         let (source, mut out) = (Source::bytes(message), Vec::new());
         assert!(source.decodes(&items));
-        assert!(items.iter().all(|item| write_item(item, &info, &source, &mut out).is_ok()));
+        assert!(items.iter().all(|item| write_item(item, &info, &source, usize::MAX, &mut out).is_ok()));
         assert_eq!(SCANS.get(), 1);
     }
 }
