@@ -20,6 +20,17 @@ fn again(header: &str, line: &[u8]) -> Vec<u8> {
     [head.as_bytes(), &line.repeat(lines)].concat()
 }
 
+/// Lines of base64 that nothing makes smaller than a quarter.
+fn noise() -> Vec<u8> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut letter = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        LETTERS[(state >> 58) as usize]
+    };
+    (0..LARGE / 78 / 4).flat_map(|_| (0..76).map(|_| letter()).chain(*b"\r\n").collect::<Vec<u8>>()).collect()
+}
+
 fn messages() -> Vec<(&'static str, Vec<u8>)> {
     // 公积金 in GBK, and in its base64.
     let gbk = [&[0xb9, 0xab, 0xbb, 0xfd, 0xbd, 0xf0].repeat(12), b"\r\n".as_slice()].concat();
@@ -32,6 +43,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         ("text of no charset, neither GBK nor UTF-8", again("\r\n", b"\xff\xff\xff\xff\xff\xb9\r\n")),
         ("text in base64", again(&text("Content-Transfer-Encoding: base64\r\n"), base64.as_bytes())),
         ("text in quoted-printable", again(&text("Content-Transfer-Encoding: quoted-printable\r\n"), b"letters, =B9=AB=BB=FD=BD=F0=\r\n")),
+        ("noise in base64", again("Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n", &noise())),
         ("HTML", again("Content-Type: text/html; charset=utf-8\r\n\r\n", "<div a=\"&amp\">公积金<\r\n".as_bytes())),
         ("lines of nothing", again("\r\n", b"\r\n")),
         ("a thousand parts and more", again(parts, b"--b\r\n\r\nx\r\n")),
@@ -89,7 +101,7 @@ pub fn hostile(town: &mut Town) {
         for (what, command) in [
             ("its listing", "FETCH * (ENVELOPE BODYSTRUCTURE PREVIEW)".to_owned()),
             ("one word sought", "SEARCH CHARSET UTF-8 BODY \"not there\"".to_owned()),
-            ("32 words sought", format!("SEARCH CHARSET UTF-8 {} TEXT \"住房\"", (1..32).map(|at| format!("OR BODY \"not there {at}\"")).collect::<Vec<_>>().join(" "))),
+            ("32 words sought", format!("SEARCH CHARSET UTF-8 {} TEXT \"nowhere\"", (1..32).map(|at| format!("OR BODY \"not there {at}\"")).collect::<Vec<_>>().join(" "))),
             ("all of it", "FETCH * BODY.PEEK[]".to_owned()),
             ("a part without its encoding, in bits", format!("FETCH * ({})", (0..40).map(|at| format!("BINARY.PEEK[1]<{at}.1>")).collect::<Vec<_>>().join(" "))),
             ("SORT", "SORT (SUBJECT FROM) UTF-8 ALL".to_owned()),

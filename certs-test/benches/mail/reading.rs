@@ -10,7 +10,7 @@ use super::wire::{Imap, source};
 
 /// Connections that stand under TLS before the logins are timed.
 const WAITING: usize = 100;
-const BODIES: usize = 2_000;
+const BODIES: usize = 10_000;
 const STORES: usize = 500;
 /// So many that hundredths of a second tell their processor time.
 const SELECTS: usize = 1_000;

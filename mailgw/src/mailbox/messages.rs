@@ -1,5 +1,6 @@
 //! Messages in folders: the view of a folder, bodies.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
@@ -26,6 +27,8 @@ use crate::record::message::{self, Message};
 
 /// Ids of bodies are reserved in blocks, so that a body can be sealed for its id before its commit.
 const BLOCK: u64 = 1 << 20;
+/// Octets of a message beyond which its pieces are not put together to be sealed.
+const IN_PIECES: usize = 1 << 20;
 /// Commits that lose a race are decided anew, this many times.
 pub(super) const ATTEMPTS: usize = 64;
 
@@ -239,17 +242,22 @@ impl MessageStore {
     /// true is taken out, and nothing else is changed.
     pub fn body(&self, bytes: &[u8]) -> Result<Body, MailError> {
         let (bytes, mark) = self.unforged(bytes);
-        let body = self.sealed(&bytes, mark.is_some(), None)?;
-        self.fresh.note(body.id, &bytes);
-        Ok(body)
+        self.sealed(&[&*bytes], mark.is_some(), None)
     }
 
-    /// With a dictionary of the store, or the one that serves all mail.
-    pub(super) fn sealed(&self, bytes: &[u8], verified: bool, dictionary: Option<&Arc<Dictionary>>) -> Result<Body, MailError> {
-        let too_large = || MailError::TooLarge { size: bytes.len() };
-        let size = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= body::MAX_BYTES).ok_or_else(too_large)?;
+    /// Of pieces one after another; with a dictionary of the store, or the one that serves all mail.
+    pub(super) fn sealed(&self, pieces: &[&[u8]], verified: bool, dictionary: Option<&Arc<Dictionary>>) -> Result<Body, MailError> {
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let size = u32::try_from(length).ok().filter(|_| length <= body::MAX_BYTES).ok_or(MailError::TooLarge { size: length })?;
         let id = self.next_body_id()?;
-        Ok(Body { id, size, digest: body::digest(bytes), sealed: body::seal(id, bytes, dictionary, &self.key)?, verified })
+        if length > IN_PIECES && dictionary.is_none() {
+            return Ok(Body { id, size, digest: body::digest_of(pieces), sealed: body::seal_pieces(id, pieces, &self.key)?, verified });
+        }
+        let whole = if let [whole] = pieces { Cow::Borrowed(*whole) } else { Cow::Owned(pieces.concat()) };
+        if dictionary.is_none() {
+            self.fresh.note(id, &whole);
+        }
+        Ok(Body { id, size, digest: body::digest(&whole), sealed: body::seal(id, &whole, dictionary, &self.key)?, verified })
     }
 
     /// Messages that came of late, held in memory as they came.

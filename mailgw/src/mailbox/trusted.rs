@@ -133,20 +133,20 @@ impl MessageStore {
     /// cover them. So marks are taken out unlooked at, with the other fields that are `unwanted`.
     pub(crate) fn body_below(&self, above: &[u8], message: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Result<Body, MailError> {
         let rest = trace::without_fields(message, |field| is_field(field) || unwanted(field));
-        self.sealed(&[above, &*rest].concat(), false, None)
+        self.sealed(&[above, &*rest], false, None)
     }
 
     /// As [`MessageStore::body`], of a message whose sender was verified; who calls this has done that.
     pub(crate) fn verified_body(&self, bytes: &[u8], mark: &Mark) -> Result<Body, MailError> {
         let rest = trace::without_fields(bytes, is_field);
-        self.sealed(&[&*self.field(mark, None, &rest), &*rest].concat(), true, None)
+        self.sealed(&[self.field(mark, None, &rest).as_slice(), &*rest], true, None)
     }
 
     /// The same of a message that was made here, of which a part's digest is known, below fields that were put before it.
     pub(crate) fn verified_body_of(&self, before: &[u8], message: &[u8], part: Option<Part>, mark: &Mark, dictionary: Option<&Arc<Dictionary>>) -> Result<Body, MailError> {
         let rest = [before, message].concat();
         let part = part.map(|part| part.after(before.len()));
-        self.sealed(&[&*self.field(mark, part.as_ref(), &rest), &*rest].concat(), true, dictionary)
+        self.sealed(&[self.field(mark, part.as_ref(), &rest).as_slice(), &*rest], true, dictionary)
     }
 
     /// The newest `most` marked messages of each folder. Its keyword is believed for finding them, its field for what it says.

@@ -7,6 +7,7 @@
 //! `2 | dictionary u32 big-endian | sealed zstd frame`, with a dictionary that the store keeps: what a push's messages have in common.
 
 use std::cell::RefCell;
+use std::io::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use keys::DataKey;
@@ -55,8 +56,15 @@ impl BodyId {
 
 /// SHA-256 of a message's bytes.
 pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    digest_of(&[bytes])
+}
+
+/// SHA-256 of a message's bytes that come in pieces.
+pub fn digest_of(pieces: &[&[u8]]) -> [u8; 32] {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    pieces.iter().for_each(|piece| context.update(piece));
     let mut out = [0; 32];
-    out.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    out.copy_from_slice(context.finish().as_ref());
     out
 }
 
@@ -70,6 +78,14 @@ pub fn seal(id: BodyId, bytes: &[u8], kept: Option<&Arc<Dictionary>>, key: &Data
     let head = kept.map_or_else(|| vec![VERSION, DICTIONARY], |kept| [&[WITH_KEPT], kept.number.to_be_bytes().as_slice()].concat());
     let sealed = key.seal(&place(id, head.get(1..).unwrap_or_default()), &small)?;
     Ok([head, sealed].concat())
+}
+
+/// As [`seal`] by the dictionary that serves all mail, of a large message in pieces: it is never held twice.
+pub fn seal_pieces(id: BodyId, pieces: &[&[u8]], key: &DataKey) -> Result<Vec<u8>, RecordError> {
+    let small = compress_pieces(pieces).map_err(|_| RecordError::Damaged { kind: KIND, reason: "it cannot be compressed" })?;
+    let sealed = key.seal(&place(id, &[DICTIONARY]), &small)?;
+    drop(small);
+    Ok([&[VERSION, DICTIONARY], sealed.as_slice()].concat())
 }
 
 /// The bytes that were sealed, if they are still those with this digest and of this size. `kept` finds a dictionary of the store.
@@ -143,6 +159,13 @@ fn decompress_with(kept: &Arc<Dictionary>, small: &[u8], size: usize) -> std::io
         };
         decompressor.decompress(small, size)
     })
+}
+
+fn compress_pieces(pieces: &[&[u8]]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = zstd::stream::write::Encoder::with_prepared_dictionary(Vec::new(), &COMPRESSING)?;
+    encoder.set_pledged_src_size(Some(pieces.iter().map(|piece| piece.len() as u64).sum()))?;
+    pieces.iter().try_for_each(|piece| encoder.write_all(piece))?;
+    encoder.finish()
 }
 
 fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -219,6 +242,18 @@ mod tests {
         *other_dictionary.get_mut(1).unwrap() = 2;
         assert!(opened(BodyId(7), &other_dictionary, size, &digest(&bytes), &key).is_err());
         assert!(matches!(opened(BodyId(7), &[9], size, &digest(&bytes), &key), Err(RecordError::Version { version: 9, .. })));
+    }
+
+    #[test]
+    fn a_large_body_in_pieces_opens_as_any_other() {
+        let (_directory, key) = data_key("mail");
+        let bytes: Vec<u8> = (0..3_000_000_u32).flat_map(|at| (at.wrapping_mul(2_654_435_761) >> 24).to_le_bytes().into_iter().take(1)).collect();
+        for at in [0, 1, 700_000, bytes.len()] {
+            let (first, second) = bytes.split_at(at);
+            let sealed = seal_pieces(BodyId(7), &[first, second], &key).unwrap();
+            assert!(opened(BodyId(7), &sealed, 3_000_000, &digest_of(&[first, second]), &key).unwrap() == bytes);
+            assert!(opened(BodyId(8), &sealed, 3_000_000, &digest(&bytes), &key).is_err());
+        }
     }
 
     #[test]

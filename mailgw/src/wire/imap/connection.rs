@@ -5,6 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use protocol::imap::exchange::{AccountChanges, Answer, Change, Output, Question, RefusalCode, Request};
 use protocol::imap::session::{Session, Settings};
@@ -30,6 +31,8 @@ const EARLY_READ: usize = 16 * 1024;
 const LARGE_READ: usize = 64 * 1024;
 /// Octets gathered before they are sent, however many messages they come from.
 const GATHER: usize = 64 * 1024;
+/// Octets that may wait to go out while more is read.
+const MOST_AHEAD: usize = 4 * GATHER;
 /// Octets of a message, and messages found, from which on a session takes milliseconds to take them in.
 const LARGE_MESSAGE: usize = 256 * 1024;
 const MANY_FOUND: usize = 20_000;
@@ -181,12 +184,21 @@ impl Connection {
                     unsent.extend_from_slice(&bytes);
                 }
                 Output::Do(request) => {
-                    if unsent.len() >= GATHER {
-                        stream.write(&std::mem::take(&mut unsent), limit).await?;
-                    }
+                    let due = if unsent.len() >= GATHER { std::mem::take(&mut unsent) } else { Vec::new() };
                     let (back, outputs) = match (request, self.mailbox.clone()) {
-                        (load @ (Request::Load { .. } | Request::Outlines { .. }), Some(mailbox)) => self.load_on(session, load, mailbox).await?,
+                        (load @ (Request::Load { .. } | Request::Outlines { .. }), Some(mailbox)) => {
+                            let read = self.load_on(session, load, mailbox);
+                            meanwhile(&mut stream, &due, limit, read).await?
+                        }
+                        (Request::Drain, Some(_)) if !due.is_empty() && !session.is_to_arrange() => {
+                            let read = move || {
+                                let outputs = session.answer(Answer::Done);
+                                (session, outputs)
+                            };
+                            meanwhile(&mut stream, &due, limit, read).await?
+                        }
                         (request, _) => {
+                            stream.write(&due, limit).await?;
                             let answer = Box::pin(self.answer(request)).await;
                             // spec: rfc3501#6.3.11 a message that comes to the opened mailbox is told before the command's end ·
                             // rfc7162#3.2.7 and so is what others changed before this MODSEQ
@@ -244,10 +256,10 @@ impl Connection {
 
     /// Messages that a command reads one after another are read and taken in at one go: until there is enough to send, or the session
     /// asks for something else. What a SORT or THREAD keeps is counted after each.
-    async fn load_on(&self, mut session: Box<Session>, mut request: Request, mailbox: Arc<str>) -> Result<(Box<Session>, Vec<Output>), End> {
+    fn load_on(&self, mut session: Box<Session>, mut request: Request, mailbox: Arc<str>) -> impl FnOnce() -> (Box<Session>, Vec<Output>) + Send + use<> {
         let imap = Arc::clone(&self.imap);
         let (open, now) = (self.open.as_ref().map(|(folder, _)| *folder), imap.clock.now());
-        let read = move || {
+        move || {
             let (mut outputs, mut gathered) = (Vec::new(), 0);
             for read in 1.. {
                 let started = std::time::Instant::now();
@@ -267,12 +279,7 @@ impl Connection {
                 outputs.extend(next);
             }
             (session, outputs)
-        };
-        // A panic there leaves no session to go on with.
-        brief(read).await.map_err(|error| {
-            tracing::error!(%error, "an IMAP request was not finished");
-            End::Closed
-        })
+        }
     }
 
     /// Counts what a SORT or THREAD keeps; whether all of them together keep more than is allowed.
@@ -458,6 +465,24 @@ async fn login_over(login: &mut Option<Standing>) {
         Some(standing) => standing.over().await,
         None => std::future::pending().await,
     }
+}
+
+/// What was gathered goes out while what comes after it is read: the client waits for one of them, not for both. A large message goes out
+/// before the next is held.
+async fn meanwhile<T: Send + 'static>(stream: &mut Pipe, due: &[u8], limit: Duration, read: impl FnOnce() -> T + Send + 'static) -> Result<T, End> {
+    let (written, read) = if due.is_empty() || due.len() > MOST_AHEAD {
+        stream.write(due, limit).await?;
+        (Ok(()), brief(read).await.map_err(|error| error.to_string()))
+    } else {
+        let reading = tokio::task::spawn_blocking(read);
+        (stream.write(due, limit).await, reading.await.map_err(|error| error.to_string()))
+    };
+    // A panic there leaves no session to go on with.
+    let read = read.map_err(|error| {
+        tracing::error!(%error, "an IMAP request was not finished");
+        End::Closed
+    })?;
+    Ok(written.map(|()| read)?)
 }
 
 /// The session takes an answer. What takes long to read, a large message or a search of a large folder, is read where it keeps nobody
