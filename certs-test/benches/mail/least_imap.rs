@@ -23,6 +23,8 @@ const ARGUMENT: &str = "--least-imap";
 const OPENED: &str = "* 10000 EXISTS\r\n* OK [UIDVALIDITY 1764500000] always the same\r\n* OK [UIDNEXT 10001] the next\r\n* OK [HIGHESTMODSEQ 123456] the last\r\n\
     * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded $Junk $NotJunk)\r\n* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] these\r\n\
     * OK [MAILBOXID (F123456)] its name\r\n* LIST () \"/\" INBOX\r\n";
+/// Asked for by this, one letter is told again and again and nothing is read: what a client takes in at most.
+pub const READY: &str = "(READY)";
 const GATHER: usize = 64 << 10;
 
 /// This program again, as that server.
@@ -95,6 +97,20 @@ fn put(store: &dyn Store, number: usize) {
     store.commit(Batch::new().put(Key::numbered("body", &[], number as u64), [whole.as_ref(), &body].concat())).unwrap();
 }
 
+fn tell(answer: &mut Vec<u8>, one: u64, bytes: &[u8]) {
+    write!(answer, "* {} FETCH (BODY[] {{{}}}\r\n", one + 1, bytes.len()).unwrap();
+    answer.extend_from_slice(bytes);
+    answer.extend_from_slice(b")\r\n");
+}
+
+/// Once enough is gathered.
+fn send(wire: &mut BufReader<StreamOwned<ServerConnection, TcpStream>>, answer: &mut Vec<u8>) {
+    if answer.len() >= GATHER {
+        wire.get_mut().write_all(answer).and_then(|()| wire.get_mut().flush()).unwrap();
+        answer.clear();
+    }
+}
+
 /// Of a client of this bench, which says what it should.
 fn session(store: &dyn Store, config: Arc<ServerConfig>, stream: TcpStream) {
     stream.set_nodelay(true).unwrap();
@@ -113,20 +129,21 @@ fn session(store: &dyn Store, config: Arc<ServerConfig>, stream: TcpStream) {
             answer.extend_from_slice(OPENED.as_bytes());
         }
         if let Some(range) = command.strip_prefix("FETCH 1:") {
+            let ready = command.ends_with(READY).then(|| letter(0));
             for one in 0..range.split(' ').next().unwrap().parse::<u64>().unwrap() {
+                if let Some(bytes) = &ready {
+                    tell(&mut answer, one, bytes);
+                    send(&mut wire, &mut answer);
+                    continue;
+                }
                 let mut stored = store.get(&Key::numbered("body", &[], one)).unwrap().unwrap();
                 let (whole, body) = stored.split_at_mut(32);
                 let nonce = Nonce::try_assume_unique_for_key(whole.get(..12).unwrap()).unwrap();
                 let packed = key.open_in_place(nonce, Aad::from(one.to_be_bytes()), body).unwrap();
                 let bytes = decompressor.decompress(packed, 64 << 10).unwrap();
                 assert_eq!(digest(&SHA256, &bytes).as_ref(), whole);
-                write!(answer, "* {} FETCH (BODY[] {{{}}}\r\n", one + 1, bytes.len()).unwrap();
-                answer.extend_from_slice(&bytes);
-                answer.extend_from_slice(b")\r\n");
-                if answer.len() >= GATHER {
-                    wire.get_mut().write_all(&answer).and_then(|()| wire.get_mut().flush()).unwrap();
-                    answer.clear();
-                }
+                tell(&mut answer, one, &bytes);
+                send(&mut wire, &mut answer);
             }
         }
         write!(answer, "{tag} OK done\r\n").unwrap();

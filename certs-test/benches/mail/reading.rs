@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::least_imap::Least;
+use super::least_imap::{Least, READY};
 use super::letters::{RARE, letter};
 use super::measure::{Sample, interleaved, line};
 use super::town::{Place, Town};
@@ -127,19 +127,24 @@ pub fn mailbox(town: &Town, letters: usize) {
 pub fn least(town: &Town, home: &Path, letters: usize) {
     let least = Least::start(&home.join("least-imap"), BODIES.min(letters));
     let fetch = format!("FETCH 1:{} BODY.PEEK[]", BODIES.min(letters));
-    let beside = |name: &str, aim: f64, work: &dyn Fn(&mut Imap) -> usize| {
-        let round = |mut client: Imap, trees: &super::measure::Trees| {
+    type Work<'w> = &'w dyn Fn(&mut Imap) -> usize;
+    let beside = |name: &str, aim: f64, of_ours: Work<'_>, of_theirs: Work<'_>| {
+        let round = |mut client: Imap, trees: &super::measure::Trees, work: Work<'_>| {
             client.ask("SELECT INBOX");
             let took = trees.measure(|| work(&mut client));
             client.logout();
             took
         };
-        let ours = |_| round(Imap::open(least.port, source(0), &least.trust, &town.reader), &least.trees());
-        let (ours, theirs) = interleaved(ours, |_| round(open(town, &town.theirs()), &town.dovecot_trees()));
+        let ours = |_| round(Imap::open(least.port, source(0), &least.trust, &town.reader), &least.trees(), of_ours);
+        let (ours, theirs) = interleaved(ours, |_| round(open(town, &town.theirs()), &town.dovecot_trees(), of_theirs));
         line(name, aim, &ours, &theirs);
     };
-    beside("  the least that a server does: SELECT", 5.0, &|client| (0..SELECTS).map(|_| client.ask("SELECT INBOX")).count());
-    beside("  the least that a server on our store does: bodies", 2.0, &|client| client.count(&fetch, "FETCH"));
+    let select: Work<'_> = &|client| (0..SELECTS).map(|_| client.ask("SELECT INBOX")).count();
+    beside("  the least that a server does: SELECT", 5.0, select, select);
+    let bodies: Work<'_> = &|client| client.count(&fetch, "FETCH");
+    beside("  the least that a server on our store does: bodies", 2.0, bodies, bodies);
+    let ready = format!("FETCH 1:{} {READY}", BODIES.min(letters));
+    beside("  the most that this client takes in: bodies", 2.0, &|client| client.count(&ready, "FETCH"), bodies);
 }
 
 /// A session selects a mailbox that nobody has listed yet, and lists it. Ours keeps what it tells from when mail comes, and the last few

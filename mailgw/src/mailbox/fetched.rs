@@ -85,11 +85,16 @@ impl MessageStore {
     /// As [`MessageStore::load`], for a client's program that is to get more than the header: of a statement that is noted.
     pub fn show(&self, mailbox: &str, folder: &Folder, uid: u32, now_unix_millis: u64) -> Result<Vec<u8>, MailError> {
         let (bytes, digest) = self.load_with_digest(folder.id, uid)?;
-        if let Some(reference) = statement::reference_of(&bytes) {
+        self.note_shown(mailbox, &bytes, digest, now_unix_millis);
+        Ok(bytes)
+    }
+
+    /// The client's program is to get more of it than the header.
+    pub(crate) fn note_shown(&self, mailbox: &str, bytes: &[u8], digest: [u8; 32], now_unix_millis: u64) {
+        if let Some(reference) = statement::reference_of(bytes) {
             let fetch = || Some(Fetch { mailbox: mailbox.to_owned(), reference, digest, unix_millis: now_unix_millis });
             self.fetched.note(digest, mailbox, fetch);
         }
-        Ok(bytes)
     }
 
     /// SHA-256 of each message of a folder.

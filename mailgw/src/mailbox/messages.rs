@@ -217,7 +217,8 @@ impl MessageStore {
         Ok(self.load_with_digest(folder, uid)?.0)
     }
 
-    pub(super) fn load_with_digest(&self, folder: u64, uid: u32) -> Result<(Vec<u8>, [u8; 32]), MailError> {
+    /// With their SHA-256.
+    pub(crate) fn load_with_digest(&self, folder: u64, uid: u32) -> Result<(Vec<u8>, [u8; 32]), MailError> {
         let found = self.store.get(&message::key(folder, uid))?.ok_or(MailError::Gone)?;
         let (message, _) = Message::decode(&found)?;
         if let Some(bytes) = self.fresh.get(message.body) {

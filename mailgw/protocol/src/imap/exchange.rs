@@ -88,9 +88,10 @@ pub enum Request {
     Open { mailbox: MailboxName, read_only: bool },
     /// Answer: `Status` or `Refused`.
     Status { mailbox: MailboxName },
-    /// The bytes of a message; `shows`: the client is to get content of it, not its header or structure alone. Answer: `Bytes`, or
-    /// `Refused` (`NonExistent`) when it is gone.
-    Load { uid: u32, shows: bool },
+    /// The bytes of a message, which are so many; `shows`: the client is to get content of it, not its header or structure alone; `ahead`: of
+    /// these the bytes are asked for after it, one after another, and may be read meanwhile. Answer: `Bytes`, or `Refused` (`NonExistent`)
+    /// when it is gone.
+    Load { uid: u32, size: u64, shows: bool, ahead: Vec<u32> },
     /// What is kept of these contents to be listed: `listing`: ENVELOPE and BODYSTRUCTURE, `header`: the header. Answer: `Outlines` of those
     /// of which it is kept, as many as may be held at once, or `Refused`. The others are read.
     Outlines { contents: Vec<u64>, listing: bool, header: bool },

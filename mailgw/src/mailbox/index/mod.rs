@@ -24,6 +24,8 @@ pub const SEGMENT: usize = 512;
 pub const LEAST: usize = 64;
 /// Runs of one segment: some 50 MB while it is made.
 const MAX_RUNS: usize = 2_000_000;
+/// Runs that are known to have been told lately.
+const SAID: usize = 1 << 12;
 /// Mailboxes whose deliveries are counted.
 const MOST_NOTED: usize = 50_000;
 /// Looks at an index whose segments are joined meanwhile.
@@ -241,6 +243,7 @@ impl MessageStore {
         let slot = numbers.next(&words::segment_counter(mailbox));
         let number = self.store.commit(numbers)?.counter(slot).ok_or(CommitError::UnknownSlot)?;
         let mut segment = Segment::default();
+        let mut said: Vec<Option<Laid>> = vec![None; SAID];
         let mut shelves: Vec<Vec<Laid>> = vec![Vec::new(); usize::try_from(SHELVES).unwrap_or(0)];
         let (mut taken, mut written) = (0, 0);
         for (content, (folder, uid)) in left.iter().take(SEGMENT) {
@@ -254,9 +257,15 @@ impl MessageStore {
             taken += 1;
             let place = u32::try_from(segment.contents.len()).unwrap_or(u32::MAX);
             let mut lay = |run| {
+                // What a message said a moment ago it says again and again.
+                let laid = Laid::new(run, place);
+                let spot = usize::try_from(runs::spread_of(run)).ok().and_then(|at| said.get_mut(at / 7 % SAID));
+                if spot.is_some_and(|spot| std::mem::replace(spot, Some(laid)) == Some(laid)) {
+                    return;
+                }
                 if let Some(shelf) = usize::try_from(runs::shelf(run)).ok().and_then(|at| shelves.get_mut(at)) {
                     written += 1;
-                    shelf.push(Laid::new(run, place));
+                    shelf.push(laid);
                 }
             };
             let laid = match self.load_from(*folder, *uid) {

@@ -93,6 +93,11 @@ fn run(chars: &[char]) -> u64 {
 }
 
 /// The shelf a run lies on.
-pub(super) fn shelf((kind, run): Run) -> u64 {
-    (run.wrapping_add(u64::from(kind) << 58).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) % SHELVES
+pub(super) fn shelf(run: Run) -> u64 {
+    spread_of(run) % SHELVES
+}
+
+/// 24 bits in which runs that are alike differ.
+pub(super) fn spread_of((kind, run): Run) -> u64 {
+    run.wrapping_add(u64::from(kind) << 58).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40
 }

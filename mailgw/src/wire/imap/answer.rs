@@ -3,6 +3,7 @@
 use protocol::imap::exchange::{Answer, NewMessage, RefusalCode, Request, SystemFlag};
 use time::OffsetDateTime;
 
+use super::ahead::Ahead;
 use crate::mailbox::{AccountWatch, Delivery, MailError, MessageStore, View, Watch};
 use crate::record::folder::Folder;
 
@@ -19,7 +20,8 @@ pub(super) enum Then {
     Unwatched,
 }
 
-pub(super) fn answer(messages: &MessageStore, mailbox: &str, open: Option<Folder>, request: Request, now: OffsetDateTime) -> (Answer, Then) {
+/// `ahead`: of messages that are being read already.
+pub(super) fn answer(messages: &MessageStore, mailbox: &str, open: Option<Folder>, ahead: Option<&Ahead>, request: Request, now: OffsetDateTime) -> (Answer, Then) {
     let creates = matches!(request, Request::Append { .. } | Request::Replace { .. } | Request::Copy { .. } | Request::Move { .. });
     match request {
         Request::Open { mailbox: name, .. } => match messages.open(mailbox, &name) {
@@ -37,7 +39,7 @@ pub(super) fn answer(messages: &MessageStore, mailbox: &str, open: Option<Folder
         }
         Request::UnwatchAccount => (Answer::Done, Then::Unwatched),
         request => {
-            let answer = on_store(messages, mailbox, open, request, now).unwrap_or_else(|error| refused(&error, creates));
+            let answer = on_store(messages, mailbox, open, ahead, request, now).unwrap_or_else(|error| refused(&error, creates));
             (answer, Then::Stays)
         }
     }
@@ -55,14 +57,21 @@ fn opened(View { folder, uid_next, highest_modseq, messages }: View, watch: Watc
     (Answer::Opened { uid_validity: folder.uid_validity, uid_next, highest_modseq, id: folder.id, messages }, Then::Opened(folder, watch))
 }
 
-fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, request: Request, now: OffsetDateTime) -> Result<Answer, MailError> {
+fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, ahead: Option<&Ahead>, request: Request, now: OffsetDateTime) -> Result<Answer, MailError> {
     let folder = || open.ok_or(MailError::NoFolder);
+    let now_unix_millis = || u64::try_from(millis(now)).unwrap_or(0);
     let done = |()| Answer::Done;
     Ok(match request {
         Request::List => Answer::Mailboxes(messages.list(mailbox)?),
         Request::Status { mailbox: name } => Answer::Status(messages.status(mailbox, &name)?),
-        Request::Load { uid, shows: true } => Answer::Bytes(messages.show(mailbox, &folder()?, uid, u64::try_from(millis(now)).unwrap_or(0))?.into()),
-        Request::Load { uid, shows: false } => Answer::Bytes(messages.load(&folder()?, uid)?.into()),
+        Request::Load { uid, shows, .. } => {
+            let folder = folder()?;
+            let (bytes, digest) = ahead.and_then(|ahead| ahead.take(folder.id, uid)).unwrap_or_else(|| messages.load_with_digest(folder.id, uid))?;
+            if shows {
+                messages.note_shown(mailbox, &bytes, digest, now_unix_millis());
+            }
+            Answer::Bytes(bytes.into())
+        }
         Request::Outlines { contents, listing, header } => Answer::Outlines(messages.outlines(mailbox, &contents, listing, header)?),
         Request::Find { needles } => {
             let (known, hits) = messages.find(mailbox, &needles)?;
@@ -74,24 +83,24 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, reques
         }
         Request::Append { mailbox: name, messages: new } => {
             let deliveries: Vec<Delivery> = new.into_iter().map(|message| delivery(mailbox, &name, message, now)).collect();
-            let placed = messages.deliver(&deliveries, u64::try_from(millis(now)).unwrap_or(0))?;
+            let placed = messages.deliver(&deliveries, now_unix_millis())?;
             let uid_validity = placed.first().ok_or(MailError::Gone)?.uid_validity;
             Answer::Appended { uid_validity, uids: placed.iter().map(|placed| placed.uid).collect() }
         }
         Request::Replace { uid, mailbox: name, message } => {
-            let placed = messages.replace(&folder()?, uid, &delivery(mailbox, &name, message, now), u64::try_from(millis(now)).unwrap_or(0))?;
+            let placed = messages.replace(&folder()?, uid, &delivery(mailbox, &name, message, now), now_unix_millis())?;
             Answer::Appended { uid_validity: placed.uid_validity, uids: vec![placed.uid] }
         }
         Request::Metadata { mailbox: name } => Answer::Metadata(messages.annotations(mailbox, name.as_deref())?),
         Request::SetMetadata { mailbox: name, values } => messages.annotate(mailbox, name.as_deref(), &values).map(done)?,
-        Request::Copy { uids, to } => copied(messages.copy(&folder()?, &uids, mailbox, &to, u64::try_from(millis(now)).unwrap_or(0))?),
-        Request::Move { uids, to } => copied(messages.move_to(&folder()?, &uids, mailbox, &to, u64::try_from(millis(now)).unwrap_or(0))?),
+        Request::Copy { uids, to } => copied(messages.copy(&folder()?, &uids, mailbox, &to, now_unix_millis())?),
+        Request::Move { uids, to } => copied(messages.move_to(&folder()?, &uids, mailbox, &to, now_unix_millis())?),
         Request::Expunge { uids } => Answer::Expunged(expunge(messages, mailbox, &folder()?, uids, now)?),
         Request::Quota => Answer::Quota(messages.quota_of(mailbox)?),
         Request::Time => Answer::Time(now),
         Request::Vanished { since } => Answer::Vanished(messages.vanished(&folder()?, since)?),
         Request::Create { mailbox: name, uses } => Answer::Created { id: messages.create_folder_for(mailbox, &name, uses)? },
-        Request::Delete { mailbox: name } => messages.delete_folder(mailbox, &name, u64::try_from(millis(now)).unwrap_or(0)).map(done)?,
+        Request::Delete { mailbox: name } => messages.delete_folder(mailbox, &name, now_unix_millis()).map(done)?,
         Request::Rename { from, to } => messages.rename_folder(mailbox, &from, &to).map(done)?,
         Request::Subscribe { mailbox: name } => messages.subscribe(mailbox, &name).map(done)?,
         Request::Unsubscribe { mailbox: name } => messages.unsubscribe(mailbox, &name).map(done)?,

@@ -5,7 +5,6 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use protocol::imap::exchange::{AccountChanges, Answer, Change, Output, Question, RefusalCode, Request};
 use protocol::imap::session::{Session, Settings};
@@ -15,13 +14,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::account::AccountEar;
+use super::ahead::Ahead;
 use super::answer::{Then, answer, kept};
 use super::pipe::Pipe;
 use super::{Door, Imap};
 use crate::mailbox::Watch;
 use crate::record::folder::Folder;
 use crate::wire::accounts::{Accounts, Entered, LoginRefusal, Scope, Standing, TOKENS, Visit, Ways};
-use crate::wire::brief::{brief, changing};
+use crate::wire::brief::{brief, changing, momentary};
 use crate::wire::places::Place;
 use crate::wire::stream::Stream;
 
@@ -31,13 +31,12 @@ const EARLY_READ: usize = 16 * 1024;
 const LARGE_READ: usize = 64 * 1024;
 /// Octets gathered before they are sent, however many messages they come from.
 const GATHER: usize = 64 * 1024;
-/// Octets that may wait to go out while more is read.
-const MOST_AHEAD: usize = 4 * GATHER;
 /// Octets of a message, and messages found, from which on a session takes milliseconds to take them in.
 const LARGE_MESSAGE: usize = 256 * 1024;
 const MANY_FOUND: usize = 20_000;
-/// Messages that are read without looking whether the login still stands.
+/// Messages, and their octets, that are read without looking whether the login still stands. It takes a moment.
 const RUN: usize = 64;
+const RUN_OCTETS: u64 = 256 << 10;
 
 pub(super) struct Connection {
     imap: Arc<Imap>,
@@ -45,6 +44,8 @@ pub(super) struct Connection {
     shutdown: Shutdown,
     mailbox: Option<Arc<str>>,
     open: Option<(Folder, Watch)>,
+    /// What is being read for the command that is under way.
+    ahead: Option<Arc<Ahead>>,
     account: Option<AccountEar>,
     login: Option<Standing>,
     /// What the client showed within TLS.
@@ -80,7 +81,7 @@ enum Event {
 impl Connection {
     pub fn new(imap: Arc<Imap>, place: Place, shutdown: Shutdown) -> Self {
         imap.metrics.connections.add(1);
-        Self { imap, place, shutdown, mailbox: None, open: None, account: None, login: None, certificates: Vec::new(), counted: 0, begun: Instant::now(), compressing: None }
+        Self { imap, place, shutdown, mailbox: None, open: None, ahead: None, account: None, login: None, certificates: Vec::new(), counted: 0, begun: Instant::now(), compressing: None }
     }
 
     pub async fn serve(mut self, stream: TcpStream, door: Door) {
@@ -184,21 +185,13 @@ impl Connection {
                     unsent.extend_from_slice(&bytes);
                 }
                 Output::Do(request) => {
-                    let due = if unsent.len() >= GATHER { std::mem::take(&mut unsent) } else { Vec::new() };
+                    if unsent.len() >= GATHER {
+                        stream.write(&std::mem::take(&mut unsent), limit).await?;
+                    }
                     let (back, outputs) = match (request, self.mailbox.clone()) {
-                        (load @ (Request::Load { .. } | Request::Outlines { .. }), Some(mailbox)) => {
-                            let read = self.load_on(session, load, mailbox);
-                            meanwhile(&mut stream, &due, limit, read).await?
-                        }
-                        (Request::Drain, Some(_)) if !due.is_empty() && !session.is_to_arrange() => {
-                            let read = move || {
-                                let outputs = session.answer(Answer::Done);
-                                (session, outputs)
-                            };
-                            meanwhile(&mut stream, &due, limit, read).await?
-                        }
+                        (load @ (Request::Load { .. } | Request::Outlines { .. }), Some(mailbox)) => self.load_on(session, load, mailbox).await?,
                         (request, _) => {
-                            stream.write(&due, limit).await?;
+                            self.ahead = None;
                             let answer = Box::pin(self.answer(request)).await;
                             // spec: rfc3501#6.3.11 a message that comes to the opened mailbox is told before the command's end ·
                             // rfc7162#3.2.7 and so is what others changed before this MODSEQ
@@ -250,27 +243,36 @@ impl Connection {
                 }
             }
         }
+        // The command is over, or waits for its client: what comes next is read when it is asked for.
+        self.ahead = None;
         stream.write(&unsent, limit).await?;
         Ok((session, stream))
     }
 
     /// Messages that a command reads one after another are read and taken in at one go: until there is enough to send, or the session
     /// asks for something else. What a SORT or THREAD keeps is counted after each.
-    fn load_on(&self, mut session: Box<Session>, mut request: Request, mailbox: Arc<str>) -> impl FnOnce() -> (Box<Session>, Vec<Output>) + Send + use<> {
+    async fn load_on(&mut self, mut session: Box<Session>, mut request: Request, mailbox: Arc<str>) -> Result<(Box<Session>, Vec<Output>), End> {
         let imap = Arc::clone(&self.imap);
         let (open, now) = (self.open.as_ref().map(|(folder, _)| *folder), imap.clock.now());
-        move || {
-            let (mut outputs, mut gathered) = (Vec::new(), 0);
+        if let (Request::Load { ahead, .. }, Some(folder)) = (&mut request, open)
+            && !ahead.is_empty()
+        {
+            self.ahead = Ahead::begin(&imap.messages, folder, std::mem::take(ahead));
+        }
+        let (is_brief, ahead) = (octets(&request) > RUN_OCTETS, self.ahead.clone());
+        let read = move || {
+            let (mut outputs, mut gathered, mut loaded) = (Vec::new(), 0, 0);
             for read in 1.. {
+                loaded += octets(&request);
                 let started = std::time::Instant::now();
-                let (answer, _) = answer(&imap.messages, &mailbox, open, request, now);
+                let (answer, _) = answer(&imap.messages, &mailbox, open, ahead.as_deref(), request, now);
                 imap.metrics.requests.observe(started.elapsed().as_secs_f64());
                 let mut next = session.answer(answer);
                 gathered += next.iter().map(|output| if let Output::Send(bytes) = output { bytes.len() } else { 0 }).sum::<usize>();
                 let goes_on = read < RUN && gathered < GATHER && session.kept() == 0;
                 // What it asks for stands last.
                 match next.pop() {
-                    Some(Output::Do(load @ (Request::Load { .. } | Request::Outlines { .. }))) if goes_on => request = load,
+                    Some(Output::Do(load @ (Request::Load { .. } | Request::Outlines { .. }))) if goes_on && !announces(&load) && loaded + octets(&load) <= RUN_OCTETS => request = load,
                     last => {
                         outputs.extend(next.into_iter().chain(last));
                         break;
@@ -279,7 +281,13 @@ impl Connection {
                 outputs.extend(next);
             }
             (session, outputs)
-        }
+        };
+        let done = if is_brief { brief(read).await } else { momentary(read).await };
+        // A panic there leaves no session to go on with.
+        done.map_err(|error| {
+            tracing::error!(%error, "an IMAP request was not finished");
+            End::Closed
+        })
     }
 
     /// Counts what a SORT or THREAD keeps; whether all of them together keep more than is allowed.
@@ -324,7 +332,7 @@ impl Connection {
         }
         let work = move || {
             let started = std::time::Instant::now();
-            let done = answer(&imap.messages, &mailbox, open, request, now);
+            let done = answer(&imap.messages, &mailbox, open, None, request, now);
             imap.metrics.requests.observe(started.elapsed().as_secs_f64());
             done
         };
@@ -467,24 +475,6 @@ async fn login_over(login: &mut Option<Standing>) {
     }
 }
 
-/// What was gathered goes out while what comes after it is read: the client waits for one of them, not for both. A large message goes out
-/// before the next is held.
-async fn meanwhile<T: Send + 'static>(stream: &mut Pipe, due: &[u8], limit: Duration, read: impl FnOnce() -> T + Send + 'static) -> Result<T, End> {
-    let (written, read) = if due.is_empty() || due.len() > MOST_AHEAD {
-        stream.write(due, limit).await?;
-        (Ok(()), brief(read).await.map_err(|error| error.to_string()))
-    } else {
-        let reading = tokio::task::spawn_blocking(read);
-        (stream.write(due, limit).await, reading.await.map_err(|error| error.to_string()))
-    };
-    // A panic there leaves no session to go on with.
-    let read = read.map_err(|error| {
-        tracing::error!(%error, "an IMAP request was not finished");
-        End::Closed
-    })?;
-    Ok(written.map(|()| read)?)
-}
-
 /// The session takes an answer. What takes long to read, a large message or a search of a large folder, is read where it keeps nobody
 /// else from being served.
 async fn take_in(mut session: Box<Session>, answer: Answer) -> Result<(Box<Session>, Vec<Output>), End> {
@@ -503,6 +493,19 @@ async fn take_in(mut session: Box<Session>, answer: Answer) -> Result<(Box<Sessi
     };
     // A panic there leaves no session to go on with.
     if large { tokio::task::spawn_blocking(read).await.map_err(|_| End::Closed) } else { Ok(read()) }
+}
+
+fn announces(request: &Request) -> bool {
+    matches!(request, Request::Load { ahead, .. } if !ahead.is_empty())
+}
+
+/// Octets that are read for it.
+fn octets(request: &Request) -> u64 {
+    match request {
+        Request::Load { size, .. } => *size,
+        // A block of outlines is read whole, whatever is asked of it.
+        _ => RUN_OCTETS + 1,
+    }
 }
 
 fn said_bye(session: &mut Session, text: &str) -> Vec<Output> {

@@ -1,6 +1,7 @@
 //! IMAP: one port that begins in clear and offers STARTTLS, one under TLS from its first byte.
 
 mod account;
+mod ahead;
 mod answer;
 mod connection;
 mod metrics;

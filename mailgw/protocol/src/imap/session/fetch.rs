@@ -22,6 +22,8 @@ pub(super) struct Job {
     /// Of the next `ahead` messages, where they are kept.
     outlines: Outlines,
     ahead: usize,
+    /// So many of the next messages were announced to whoever reads them.
+    announced: usize,
     /// Reading what is asked for sets `\Seen`.
     marks: bool,
     uids: VecDeque<u32>,
@@ -103,6 +105,9 @@ const GATHERED: usize = 64 << 10;
 /// Messages whose outlines are asked for at once, and how few are rather read.
 const AHEAD: usize = 256;
 const FEW: usize = 4;
+/// Messages, and their octets, that are announced at once.
+const ANNOUNCED_MESSAGES: usize = 64;
+const ANNOUNCED: u64 = 512 << 10;
 /// Messages that went out before they are marked as seen, all in one commit: who is cut off has read no more unmarked.
 const MARKED_AT_ONCE: usize = 32;
 
@@ -138,7 +143,7 @@ fn job(session: &Session, wish: Wish) -> Job {
     let needs_bytes = items.iter().any(Item::needs_bytes);
     let outlined = needs_bytes && !marks && uids.len() >= FEW && items.iter().all(Item::is_outlined);
     let (uids, unmarked, outlines) = (uids.into(), Vec::new(), Outlines::default());
-    Job { tag, uid, items, needs_bytes, outlined, outlines, ahead: 0, marks, uids, unmarked, asked: Asked::Next, vanished: false, unreadable: false, undecodable: false, closing }
+    Job { tag, uid, items, needs_bytes, outlined, outlines, ahead: 0, announced: 0, marks, uids, unmarked, asked: Asked::Next, vanished: false, unreadable: false, undecodable: false, closing }
 }
 
 pub(super) fn resume(session: &mut Session, mut job: Job, answer: Answer) {
@@ -244,7 +249,7 @@ fn advance(session: &mut Session, mut job: Job) {
     }
     if job.needs_bytes && let Some(&uid) = job.uids.front() {
         let shows = job.items.iter().any(Item::shows_content);
-        return session.ask(Request::Load { uid, shows }, Pending::Fetch(job));
+        return ask_for(session, job, uid, shows);
     }
     while let Some(uid) = job.uids.pop_front() {
         if write(session, &job, uid, &Source::bytes(&[]), false).is_err() {
@@ -255,6 +260,23 @@ fn advance(session: &mut Session, mut job: Job) {
         }
     }
     end(session, job);
+}
+
+fn ask_for(session: &mut Session, mut job: Job, uid: u32, shows: bool) {
+    let State::Selected(view) = &session.state else { return };
+    let size = |uid: u32| view.find(uid).map_or(0, |(_, info)| info.size);
+    let ahead = if job.announced == 0 && job.uids.len() > FEW {
+        let mut octets = 0;
+        let fits = |uid: &u32| {
+            octets += size(*uid);
+            octets <= ANNOUNCED
+        };
+        job.uids.iter().skip(1).take(ANNOUNCED_MESSAGES).copied().take_while(fits).collect()
+    } else {
+        Vec::new()
+    };
+    job.announced = if job.announced == 0 { ahead.len() } else { job.announced - 1 };
+    session.ask(Request::Load { uid, size: size(uid), shows, ahead }, Pending::Fetch(job));
 }
 
 /// Tells messages from their outlines; one whose outline is not kept is read.
@@ -270,7 +292,7 @@ fn advance_outlined(session: &mut Session, mut job: Job) {
         }
         let content = view.find(uid).map(|(_, info)| info.content);
         let Some(texts) = content.and_then(|content| job.outlines.get(content)) else {
-            return session.ask(Request::Load { uid, shows: false }, Pending::Fetch(job));
+            return ask_for(session, job, uid, false);
         };
         if write(session, &job, uid, &Source::Outline(texts), false).is_err() {
             return too_much(session, &job);

@@ -203,7 +203,10 @@ fn advance(session: &mut Session, mut job: Job) {
                 (job.headers_to, job.asked_headers) = (next.last().copied().unwrap_or(uid), true);
                 return session.ask(Request::Outlines { contents, listing: false, header: true }, Pending::Search(job));
             }
-            None => return session.ask(Request::Load { uid, shows: false }, Pending::Search(job)),
+            None => {
+                let size = info.size;
+                return session.ask(Request::Load { uid, size, shows: false, ahead: Vec::new() }, Pending::Search(job));
+            }
         }
     }
     if let Then::Tell(told) = job.then {
@@ -231,8 +234,12 @@ fn draw_on(session: &mut Session, mut job: Job) {
             (job.ahead, job.asked_headers) = (next.len(), true);
             return session.ask(Request::Outlines { contents, listing: false, header: true }, Pending::Search(job));
         }
-        let kept = view.find(uid).and_then(|(_, info)| job.headers.get(info.content)).map(|texts| summary(texts.header));
-        let Some(read) = kept else { return session.ask(Request::Load { uid, shows: false }, Pending::Search(job)) };
+        let info = view.find(uid).map(|(_, info)| info);
+        let kept = info.and_then(|info| job.headers.get(info.content)).map(|texts| summary(texts.header));
+        let Some(read) = kept else {
+            let size = info.map_or(0, |info| info.size);
+            return session.ask(Request::Load { uid, size, shows: false, ahead: Vec::new() }, Pending::Search(job));
+        };
         if !job.draws(uid, read, session.settings.arrange_limit) {
             return too_many(session, &job);
         }
