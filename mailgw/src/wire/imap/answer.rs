@@ -22,7 +22,7 @@ pub(super) enum Then {
 
 /// `ahead`: of messages that are being read already.
 pub(super) fn answer(messages: &MessageStore, mailbox: &str, open: Option<Folder>, ahead: Option<&Ahead>, request: Request, now: OffsetDateTime) -> (Answer, Then) {
-    let creates = matches!(request, Request::Append { .. } | Request::Replace { .. } | Request::Copy { .. } | Request::Move { .. });
+    let creates = matches!(request, Request::Replace { .. } | Request::Copy { .. } | Request::Move { .. });
     match request {
         Request::Open { mailbox: name, .. } => match messages.open(mailbox, &name) {
             Ok((view, watch)) => opened(view, watch),
@@ -81,12 +81,6 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, ahead:
             let (after, modified) = messages.store_flags_since(mailbox, &folder()?, &uids, op, &flags, unchanged_since.unwrap_or(u64::MAX))?;
             Answer::Stored { after, modified }
         }
-        Request::Append { mailbox: name, messages: new } => {
-            let deliveries: Vec<Delivery> = new.into_iter().map(|message| delivery(mailbox, &name, message, now)).collect();
-            let placed = messages.deliver(&deliveries, now_unix_millis())?;
-            let uid_validity = placed.first().ok_or(MailError::Gone)?.uid_validity;
-            Answer::Appended { uid_validity, uids: placed.iter().map(|placed| placed.uid).collect() }
-        }
         Request::Replace { uid, mailbox: name, message } => {
             let placed = messages.replace(&folder()?, uid, &delivery(mailbox, &name, message, now), now_unix_millis())?;
             Answer::Appended { uid_validity: placed.uid_validity, uids: vec![placed.uid] }
@@ -104,7 +98,7 @@ fn on_store(messages: &MessageStore, mailbox: &str, open: Option<Folder>, ahead:
         Request::Rename { from, to } => messages.rename_folder(mailbox, &from, &to).map(done)?,
         Request::Subscribe { mailbox: name } => messages.subscribe(mailbox, &name).map(done)?,
         Request::Unsubscribe { mailbox: name } => messages.unsubscribe(mailbox, &name).map(done)?,
-        Request::Open { .. } | Request::Close | Request::WatchAccount | Request::UnwatchAccount | Request::Login { .. } | Request::Sasl(_) | Request::Drain | Request::Compress | Request::Unauthenticate => Answer::Done,
+        Request::Open { .. } | Request::Append { .. } | Request::Close | Request::WatchAccount | Request::UnwatchAccount | Request::Login { .. } | Request::Sasl(_) | Request::Drain | Request::Compress | Request::Unauthenticate => Answer::Done,
     })
 }
 
@@ -130,12 +124,12 @@ fn copied((uid_validity, pairs): (u32, Vec<(u32, u32)>)) -> Answer {
     Answer::Copied { uid_validity, from, to }
 }
 
-fn millis(moment: OffsetDateTime) -> i64 {
+pub(super) fn millis(moment: OffsetDateTime) -> i64 {
     i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
 /// `creates`: a folder that is missing may be created and the command tried again.
-fn refused(error: &MailError, creates: bool) -> Answer {
+pub(super) fn refused(error: &MailError, creates: bool) -> Answer {
     let code = match error {
         MailError::NoFolder if creates => RefusalCode::TryCreate,
         MailError::NoFolder | MailError::Gone => RefusalCode::NonExistent,

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::account::AccountEar;
 use super::ahead::Ahead;
+use super::append::append;
 use super::answer::{Then, answer, kept};
 use super::pipe::Pipe;
 use super::{Door, Imap};
@@ -328,6 +329,11 @@ impl Connection {
         if let Some((answer, then)) = kept(&imap.messages, &mailbox, &request) {
             imap.metrics.requests.observe(started.elapsed().as_secs_f64());
             self.follow(then);
+            return answer;
+        }
+        if let Request::Append { mailbox: folder, messages } = request {
+            let answer = append(&imap.messages, mailbox, folder, messages, now).await;
+            imap.metrics.requests.observe(started.elapsed().as_secs_f64());
             return answer;
         }
         let work = move || {

@@ -3,6 +3,7 @@
 mod account;
 mod ahead;
 mod answer;
+mod append;
 mod connection;
 mod metrics;
 mod pipe;
