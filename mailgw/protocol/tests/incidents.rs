@@ -318,7 +318,9 @@ fn a_message_of_many_megabytes_takes_little_beside_itself() {
     let two = ("two in base64", (message_of_two + &base64.repeat(LARGE / base64.len() / 2 - 10) + "--b--\r\n").into_bytes());
     let alternating = (0..20).map(|at| format!("BINARY[{}]<{at}.1> ", at % 2 + 1)).collect::<String>();
     let commands = [
-        format!("c FETCH 1 (ENVELOPE BODYSTRUCTURE PREVIEW)\r\nd SEARCH {} TEXT \"no such\" \r\n", "OR BODY \"not there\" ".repeat(31)).replace(" \r\n", "\r\n"),
+        "c FETCH 1 (ENVELOPE BODYSTRUCTURE PREVIEW)\r\n".to_owned(),
+        // All are looked for: none is there.
+        format!("c SEARCH {}TEXT \"no such\"\r\n", "NOT BODY \"not there\" ".repeat(31)),
         "c FETCH 1 BODY[]\r\n".to_owned(),
         "c FETCH 1 BINARY[1]\r\n".to_owned(),
         "c FETCH 1 (BODY[] BODY[TEXT] BINARY[1] BODY[1])\r\n".to_owned(),
@@ -330,7 +332,7 @@ fn a_message_of_many_megabytes_takes_little_beside_itself() {
         for command in &commands {
             let (said, held) = asked_of(&message, command);
             let last = String::from_utf8_lossy(&said.last);
-            assert!(last.contains("c OK") || last.contains("c NO [LIMIT]") || last.ends_with("d OK Searched\r\n"), "{name}: {last}");
+            assert!(last.contains("c OK") || last.contains("c NO [LIMIT]"), "{name}, {command:.40}: {last}");
             assert!(held <= BEYOND, "{name}, {command:.40}: {held}");
         }
     }
