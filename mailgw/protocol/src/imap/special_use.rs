@@ -36,6 +36,14 @@ impl SpecialUses {
         Self(self.0 | 1 << one as u8)
     }
 
+    pub fn with_all(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    pub fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
     pub fn has(self, one: SpecialUse) -> bool {
         self.0 & 1 << one as u8 != 0
     }
