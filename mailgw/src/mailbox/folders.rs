@@ -39,6 +39,15 @@ fn added(mut batch: Batch, mailbox: &str, name: &str, uses: SpecialUses) -> (Bat
     (batch.put(folder::key(mailbox, name), folder::template(id, validity, uses)), id)
 }
 
+/// The uses that any of these folders has.
+fn taken<'f>(folders: impl Iterator<Item = &'f Vec<u8>>) -> Result<SpecialUses, MailError> {
+    let mut taken = SpecialUses::NONE;
+    for stored in folders {
+        taken = taken.with_all(Folder::decode(stored)?.uses);
+    }
+    Ok(taken)
+}
+
 /// Uses are given in this batch, if none were since `last` was read.
 fn giving_uses(batch: Batch, mailbox: &str, last: Option<Vec<u8>>) -> Batch {
     let key = folder::uses_key(mailbox);
@@ -82,11 +91,7 @@ impl MessageStore {
             batch = batch.expect(Expectation::Absent(folder::key(mailbox, name)));
             let mut uses = SpecialUses::NONE;
             if let Some(last) = last {
-                let mut taken = SpecialUses::NONE;
-                for stored in folders.values() {
-                    taken = taken.with_all(Folder::decode(stored)?.uses);
-                }
-                uses = given(asked, taken)?;
+                uses = given(asked, taken(folders.values())?)?;
                 batch = giving_uses(batch, mailbox, last);
             }
             let (batch, id) = added(batch, mailbox, name, uses);
@@ -94,6 +99,24 @@ impl MessageStore {
         })?;
         self.broadcast.note(mailbox, AccountChanges::mailboxes);
         Ok(id)
+    }
+
+    /// Adds to a batch that a folder is for these uses and for no others; none of them may be another folder's. spec: rfc6154#4
+    pub(super) fn with_uses(&self, mut batch: Batch, mailbox: &str, name: &str, uses: SpecialUses) -> Result<Batch, MailError> {
+        // What comes in is nobody's sent mail, and what is junk goes elsewhere.
+        if name == INBOX && !uses.is_empty() {
+            return Err(MailError::NoSuchUse);
+        }
+        // Read before the folders: what is given since then is a conflict.
+        let last = self.store.get(&folder::uses_key(mailbox))?;
+        let folders = self.folders(mailbox)?;
+        let stored = folders.get(name).ok_or(MailError::NoFolder)?;
+        if taken(folders.iter().filter(|(other, _)| *other != name).map(|(_, stored)| stored))?.meets(uses) {
+            return Err(MailError::UseTaken);
+        }
+        let (key, changed) = (folder::key(mailbox, name), Folder { uses, ..Folder::decode(stored)? });
+        batch = batch.expect(Expectation::Equals(key.clone(), stored.clone())).put(key, changed.encode());
+        Ok(if uses.is_empty() { batch } else { giving_uses(batch, mailbox, last) })
     }
 
     /// Its messages go too; folders below it stay. spec: rfc3501#6.3.4

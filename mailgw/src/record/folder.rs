@@ -170,14 +170,19 @@ pub fn validity_counter(mailbox: &str) -> String {
 }
 
 pub fn template(id: CounterSlot, validity: CounterSlot, uses: SpecialUses) -> Template {
-    let mut numbers = numbers(uses);
-    if numbers.is_empty() {
-        numbers.push(NO_USE);
-    }
-    Template::new(vec![Part::Bytes(vec![VERSION]), Part::Counter(id), Part::Counter(validity), Part::Bytes(numbers)])
+    Template::new(vec![Part::Bytes(vec![VERSION]), Part::Counter(id), Part::Counter(validity), Part::Bytes(numbers_or_none(uses))])
+}
+
+fn numbers_or_none(uses: SpecialUses) -> Vec<u8> {
+    if uses.is_empty() { vec![NO_USE] } else { numbers(uses) }
 }
 
 impl Folder {
+    /// As [`template`] makes it, of a folder that is there.
+    pub fn encode(&self) -> Vec<u8> {
+        [&[VERSION], self.id.to_be_bytes().as_slice(), &u64::from(self.uid_validity).to_be_bytes(), &numbers_or_none(self.uses)].concat()
+    }
+
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let damaged = || RecordError::Damaged { kind: KIND, reason: "it is not an id, a UIDVALIDITY and special uses" };
         let (id, rest) = versioned(KIND, bytes)?.split_first_chunk::<8>().ok_or_else(damaged)?;
@@ -219,6 +224,9 @@ mod tests {
         assert_eq!(read(&[0]), Some(SpecialUses::NONE));
         assert_eq!(read(&[4]), Some(SpecialUses::NONE.with(SpecialUse::Sent)));
         assert_eq!(read(&[3, 5]), Some(SpecialUses::NONE.with(SpecialUse::Trash).with(SpecialUse::Junk)));
+        for uses in [&[0][..], &[4], &[3, 5]] {
+            assert_eq!(Folder::decode(&record(uses)).map(|folder| folder.encode()), Ok(record(uses)));
+        }
         for damaged in [&[][..], &[6], &[0, 4], &[4, 0]] {
             assert_eq!(read(damaged), None, "{damaged:?}");
         }
