@@ -71,6 +71,15 @@ impl FilingDesk {
         }
     }
 
+    /// How the service ended by itself, where it did.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        let ended = self.service.as_mut().and_then(|service| service.try_wait().ok().flatten());
+        if ended.is_some() {
+            self.service = None;
+        }
+        ended
+    }
+
     pub fn id(&self) -> Option<u32> {
         self.service.as_ref().map(Child::id)
     }

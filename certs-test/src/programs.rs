@@ -234,6 +234,15 @@ impl Authority {
         }
     }
 
+    /// How the service ended by itself, where it did.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        let ended = self.service.as_mut().and_then(|service| service.try_wait().ok().flatten());
+        if ended.is_some() {
+            self.service = None;
+        }
+        ended
+    }
+
     pub fn path(&self, name: &str) -> String {
         self.home.join(name).to_string_lossy().into_owned()
     }

@@ -154,7 +154,7 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use std::path::Path;
 
     use keys::{KeyStore, Passphrase};
@@ -196,6 +196,21 @@ mod tests {
             // It never takes anything again, whatever else is well.
             assert!(standing.look() == ends && standing.check().is_err());
         }
+    }
+
+    #[test]
+    fn a_committer_that_died_is_told_of_like_a_write_that_failed() {
+        let place = tempfile::tempdir().unwrap();
+        let keys = KeyStore::create(&place.path().join("keys"), &Passphrase::new("correct horse battery".into()).unwrap()).unwrap();
+        let signer = LogSigner { origin: "mx.example.cn/mailgw".into(), key: keys.note_key("log").unwrap() };
+        let store = store::open("fjall:store", place.path()).unwrap();
+        let standing = Standing::new(Arc::new(Evidence::open(Arc::clone(&store), signer, place.path()).unwrap()), place.path().to_owned());
+        assert!(commit(&*store) && !standing.look() && standing.takes());
+        store.commit_then(Batch::new(), Box::new(|_| panic!("a bug of who asked")));
+        assert!(standing.look() && !standing.takes() && !commit(&*store));
+        let (told, ended) = (standing.check().unwrap_err(), standing.ended().unwrap_err());
+        assert_eq!((told.code.as_str(), ended.exit), ("store", Exit::Unavailable));
+        assert!(ended.message.contains("the committer ended"), "{ended:?}");
     }
 
     #[test]

@@ -236,6 +236,11 @@ fn commit(records: &Records, group: Vec<Waiting>) -> Result<(), StoreError> {
     done
 }
 
+/// The committer is gone, by a panic: what was on its way may be written or not, and nothing more will be.
+fn died() -> CommitError {
+    CommitError::Poisoned { reason: "the committer ended".into() }
+}
+
 impl Store for Embedded {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         self.records.get(key)
@@ -269,17 +274,19 @@ impl Store for Embedded {
         let (answer, receipt) = sync_channel(1);
         self.commit_then(batch, Box::new(move |outcome| drop(answer.send(outcome))));
         // Once queued, silence means the committer died in the middle: nobody knows what was written.
-        receipt.recv().map_err(|_| CommitError::Poisoned { reason: "the committer ended".into() })?
+        receipt.recv().map_err(|_| died())?
     }
 
     fn commit_then(&self, batch: Batch, done: Done) {
         let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
-        let refused = match queue {
-            Some(queue) => queue.send(Waiting { batch, answer: done }).err().map(|SendError(waiting)| waiting.answer),
-            None => Some(done),
-        };
-        if let Some(done) = refused {
-            done(Err(CommitError::Unavailable { reason: "the store is closed".into() }));
+        match queue {
+            // It takes nothing more, whoever tries again.
+            Some(queue) => {
+                if let Err(SendError(Waiting { answer, .. })) = queue.send(Waiting { batch, answer: done }) {
+                    answer(Err(died()));
+                }
+            }
+            None => done(Err(CommitError::Unavailable { reason: "the store is closed".into() })),
         }
     }
 

@@ -58,6 +58,36 @@ fn who_does_not_wait_hears_what_it_came_to() {
     assert!(heard(&bad).iter().all(|outcome| matches!(outcome, Err(CommitError::Poisoned { .. }))));
 }
 
+/// By whoever hears an outcome and panics against the contract: what waits behind it and what comes later is told that the store is to be
+/// opened again, and nobody waits for ever.
+#[test]
+fn once_the_committer_died_every_commit_is_told_so_and_none_hangs() {
+    let ((begun, begins), (let_go, go)) = (channel(), channel());
+    let engine = Arc::new(Gated { begun, go: Mutex::new(go), wrote: Mutex::default() });
+    let store = Embedded::start(Arc::clone(&engine) as Arc<dyn Engine>, Watchdog::default()).unwrap();
+    let died = CommitError::Poisoned { reason: "the committer ended".into() };
+    assert!(died.to_string().ends_with("open the store again"));
+    std::thread::scope(|scope| {
+        store.commit_then(batch(), Box::new(|_| panic!("a bug of who asked")));
+        begins.recv().unwrap();
+        // While it writes others come, some of them before it dies and perhaps some after.
+        let waiting: Vec<_> = (0..8).map(|_| scope.spawn(|| store.commit(batch()))).collect();
+        let_go.send(()).unwrap();
+        for one in waiting {
+            assert_eq!(one.join().unwrap(), Err(died.clone()));
+        }
+    });
+    for _ in 0..3 {
+        assert_eq!((store.commit(batch()), store.commit(Batch::new())), (Err(died.clone()), Err(died.clone())));
+        let (tell, told) = channel();
+        store.commit_then(batch(), Box::new(move |outcome| tell.send(outcome).unwrap()));
+        assert_eq!(told.recv().unwrap(), Err(died.clone()));
+    }
+    // What is there is read all the same, and letting go of the store waits for nobody.
+    assert_eq!((store.get(&Key::new("table", &[])), engine.wrote.lock().unwrap().len()), (Ok(None), 1));
+    drop(store);
+}
+
 #[test]
 fn a_commit_that_hangs_calls_the_watchdog() {
     let (tell, told) = channel();

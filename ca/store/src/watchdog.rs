@@ -54,9 +54,17 @@ impl Timer {
     /// Runs `work` under the watchdog's eyes.
     pub(crate) fn time<T>(&self, work: impl FnOnce() -> T) -> T {
         self.0.since.store(self.0.now(), Ordering::Release);
-        let done = work();
-        self.0.since.store(0, Ordering::Release);
-        done
+        // Work that panics is over, too: nothing hangs, and whoever commits next is told.
+        let _idle = Idle(&self.0.since);
+        work()
+    }
+}
+
+struct Idle<'a>(&'a AtomicU64);
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Release);
     }
 }
 
@@ -94,7 +102,7 @@ fn watch(watched: &Watched, watchdog: Watchdog) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use std::sync::mpsc::channel;
 
@@ -108,5 +116,12 @@ mod tests {
         assert!(told.try_recv().is_err());
         timer.time(|| told.recv_timeout(Duration::from_secs(5)).unwrap());
         drop(duty);
+    }
+
+    #[test]
+    fn work_that_panics_does_not_hang() {
+        let (_duty, timer) = OnDuty::start(Watchdog::default()).unwrap();
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| timer.time(|| panic!("a bug"))));
+        assert!(ended.is_err() && timer.0.since.load(Ordering::Acquire) == 0);
     }
 }

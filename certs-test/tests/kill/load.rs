@@ -21,6 +21,8 @@ pub struct Told {
     pub number: u64,
     /// What was refused and should not have been.
     pub refused: Vec<String>,
+    /// What was refused because the store takes nothing more: who heard it asks for nothing more.
+    pub unavailable: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,11 +91,15 @@ impl Caller<'_> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` when nobody answers any more, and when what was asked for was overtaken by others.
+    /// An error when nobody answers any more, or nothing is taken any more; `None` when what was asked for was overtaken by others.
     fn ask(&self, operation: &Value) -> Result<Option<Value>, ()> {
         match self.socket.ask(operation) {
             Answer::Done(answer) => Ok(Some(answer)),
             Answer::Gone => Err(()),
+            Answer::Refused(problem) if problem.contains("\"store-unavailable\"") => {
+                self.told().unavailable.push(problem);
+                Err(())
+            }
             Answer::Refused(problem) => {
                 if !problem.contains("\"race\"") && !problem.contains("\"conflict\"") {
                     self.told().refused.push(problem);
@@ -172,7 +178,7 @@ impl Caller<'_> {
     }
 }
 
-/// Everybody at once, until nobody answers any more.
+/// Everybody at once, until nobody answers any more, or nothing is taken.
 pub fn work(directory: &Path, told: &Mutex<Told>, round: u64) {
     let caller = |kind: &str| Caller { socket: Socket::of(directory), told, name: format!("{kind}{round}") };
     let [counter, orders, lists] = ["c", "o", "l"].map(caller);

@@ -2,6 +2,7 @@
 //! doubled, and nothing is signed that nobody knows of.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod full;
 mod left;
 mod load;
 
@@ -60,8 +61,8 @@ fn callers(authority: &Authority, told: &Told, at: &str) {
     }
 }
 
-/// What relying parties see: OCSP of some that were told of, and the list as it stands.
-fn relying_parties(authority: &Authority, told: &Told, at: &str) {
+/// OCSP of some that were told of.
+fn statuses(authority: &Authority, told: &Told, at: &str) {
     for (serial, (state, _)) in told.certificates.iter().take(3) {
         let (url, serial_text) = (format!("{}/ocsp", authority.url), format!("0x{serial}"));
         let answers = ["enterprise-ca", "tls-ca"].map(|issuer| {
@@ -73,6 +74,11 @@ fn relying_parties(authority: &Authority, told: &Told, at: &str) {
         let found = answers.iter().find(|answer| !answer.contains(": unknown")).unwrap_or_else(|| panic!("{at}: {serial} is unknown"));
         assert!(found.contains(": revoked") || (found.contains(": good") && *state == State::Good), "{at}: {serial} was {state:?}: {found}");
     }
+}
+
+/// What relying parties see: OCSP, and the list as it stands.
+fn relying_parties(authority: &Authority, told: &Told, at: &str) {
+    statuses(authority, told, at);
     run("curl", &["-sf", "-o", "now.crl", &format!("{}/crl/tls-ca.crl", authority.url)], &authority.home).ok();
     let text = openssl(&["crl", "-inform", "DER", "-in", "now.crl", "-noout", "-text", "-crlnumber"], &authority.home).ok().to_lowercase();
     let number = text.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("crlnumber=0x").or(line.strip_prefix("crlnumber="))?, 16).ok());
@@ -116,7 +122,9 @@ fn epoch(founded: &Authority, lane: u64, from: u64, kills: u64) -> usize {
             authority.reap();
         }
         story.judge(&directory, !unborn, &at);
-        story.holds(&told.lock().unwrap(), &at);
+        let said = told.lock().unwrap();
+        story.holds(&said, &at);
+        assert!(said.unavailable.is_empty(), "{at}: {:?}", said.unavailable);
     }
     // It goes on, with everything that it owes done, and the log proves itself.
     authority.start();

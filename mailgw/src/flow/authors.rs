@@ -7,6 +7,8 @@ use protocol::smtp::exchange::{Envelope, Host};
 use protocol::smtp::trace::{self, without_comments};
 use unicode_normalization::UnicodeNormalization;
 
+use super::fields::fields;
+
 /// Where a reader sees an author, or a program that shows one.
 const AUTHORS: [&str; 4] = ["From", "Sender", "Resent-From", "Resent-Sender"];
 
@@ -127,23 +129,10 @@ fn is_author(name: &str) -> bool {
     AUTHORS.iter().any(|author| author.eq_ignore_ascii_case(name.trim()))
 }
 
-/// The header's fields that name authors: name, octets unfolded, octets as they stand. Programs pass over colons before a name, white space in
-/// it, and a line that is no field before one that looks like its fold.
+/// The header's fields that name authors: name, octets unfolded, octets as they stand.
 fn authors(message: &[u8]) -> Vec<(String, Vec<u8>, &[u8])> {
-    let mut found = Vec::new();
-    let (fields, _) = trace::fields(message);
-    for field in fields {
-        // Most fields are others: their text is not looked at.
-        let field = field.iter().position(|byte| *byte != b':').and_then(|at| field.get(at..)).unwrap_or_default();
-        let (name, value) = memchr::memchr(b':', field).and_then(|colon| field.split_at_checked(colon)).unwrap_or((field, b""));
-        let last = name.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        let name: String = last.iter().filter(|byte| !byte.is_ascii_whitespace()).map(|byte| char::from(*byte)).collect();
-        if is_author(&name) {
-            let value = value.strip_prefix(b":").unwrap_or(value);
-            found.push((name, value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect(), value));
-        }
-    }
-    found
+    let named = fields(message).filter(|(name, _)| is_author(name));
+    named.map(|(name, value)| (name, value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect(), value)).collect()
 }
 
 #[cfg(test)]

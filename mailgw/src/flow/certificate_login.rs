@@ -5,7 +5,8 @@
 //! citizen's under the citizens' policy, an institution's under that of enterprises' mailboxes and with the credit code of the holder. A
 //! citizen who is an operator of an institution says so by naming its mailbox, and is let into that by the own certificate.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use pki::path::{CertificateFacts, PathError};
@@ -34,6 +35,9 @@ const MAX_CHAIN: usize = 8;
 /// How long it holds that a certificate is good by lists that are still the same: after that they may have ended.
 const SAME: Duration = Duration::minutes(5);
 const MAX_LISTS: usize = 64;
+/// Lists that are asked for at the same time when sessions are looked at again: as many as are kept, so that a look takes no longer than the
+/// longest of them.
+const AT_ONCE: usize = MAX_LISTS;
 
 /// Where lists come from: the one at this address, not older than `most` at `now`; the same one is the same `Arc`. Blocking.
 pub trait Lists: Send + Sync {
@@ -78,6 +82,31 @@ struct Looked {
     /// When it was last known that it is not revoked.
     known: OffsetDateTime,
 }
+
+/// One by which somebody is logged in, as it was looked at last.
+struct Standing {
+    shown: Arc<Shown>,
+    lists: Vec<Arc<[u8]>>,
+    at: OffsetDateTime,
+    known: OffsetDateTime,
+}
+
+impl Standing {
+    /// The lists by which it was good, while they hold if they are still the same.
+    fn before(&self, now: OffsetDateTime) -> Option<&[Arc<[u8]>]> {
+        Some(self.lists.as_slice()).filter(|_| (self.at..self.at + SAME).contains(&now))
+    }
+}
+
+/// The path to our root, and where it says its lists are.
+struct Path {
+    purpose: Purpose,
+    chain: Chain,
+    urls: Vec<String>,
+}
+
+/// What came from an address, or why nothing did.
+type Fetched = Result<Arc<[u8]>, String>;
 
 /// Who may log in by certificate, and who did.
 pub struct CertificateLogins {
@@ -139,7 +168,10 @@ impl CertificateLogins {
         };
         // 3. and 4. Ours, for this, and not revoked.
         let now = self.clock.now();
-        let (chain, lists) = self.trusted(&chain, purpose(&account), None, now)?;
+        let path = self.path(&chain, &account, now)?;
+        let fetched: Vec<Fetched> = path.urls.iter().map(|url| self.lists.fetch(url, now, LISTS)).collect();
+        let lists = self.trusted(&path, fetched.iter(), None, now)?;
+        let chain = path.chain;
         // 5. Looked at again from now on, for as long as somebody keeps what is returned.
         let sha256 = digest(chain.leaf());
         let shown = Arc::new(Shown { number, operator, sha256, chain });
@@ -153,34 +185,89 @@ impl CertificateLogins {
     }
 
     /// Every certificate by which a session stands, once more: one that is revoked or over ends its sessions. Blocking.
+    ///
+    /// 1 whose it is still, and where its lists are · 2 all lists are asked for at the same time: a server that is silent keeps the looks of
+    /// a round waiting once, and not for each of its lists · 3 each is judged as soon as its own lists are there.
     pub fn look_again(&self) {
-        let of = |looked: &Looked| looked.shown.upgrade().map(|shown| (shown, looked.lists.clone(), looked.at, looked.known));
+        // 1
+        let of = |looked: &Looked| looked.shown.upgrade().map(|shown| Standing { shown, lists: looked.lists.clone(), at: looked.at, known: looked.known });
         let standing: Vec<_> = self.standing.lock().unwrap_or_else(PoisonError::into_inner).values().filter_map(of).collect();
         let now = self.clock.now();
-        for (shown, lists, at, known) in standing {
-            let before = Some(lists.as_slice()).filter(|_| (at..at + SAME).contains(&now));
-            let still = self.holder(&shown.chain).and_then(|account| {
-                let operates = shown.operator.map(|which| self.directory.operator_stands(shown.number, which)).transpose()?;
-                if operates == Some(false) { Err(Refused::Nobody) } else { self.trusted(&shown.chain, purpose(&account), before, now) }
-            });
-            match still {
-                Ok((_, after)) => {
-                    if let Some(looked) = self.standing.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&(shown.sha256, shown.number)) {
-                        looked.known = now;
-                        if !before.is_some_and(|before| same(before, &after)) {
-                            (looked.lists, looked.at) = (after, now);
+        let (mut waiting, mut urls) = (Vec::new(), BTreeSet::new());
+        for one in standing {
+            match self.holds(&one.shown, now) {
+                Ok(path) => {
+                    urls.extend(path.urls.iter().cloned());
+                    waiting.push((one, path));
+                }
+                Err(refused) => self.looked(&one, Err(refused), now),
+            }
+        }
+        // 2
+        let threads = urls.len().min(AT_ONCE);
+        let urls = Mutex::new(urls.into_iter());
+        let next = || urls.lock().unwrap_or_else(PoisonError::into_inner).next();
+        std::thread::scope(|scope| {
+            let (comes, came) = channel();
+            for _ in 0..threads {
+                let (comes, next) = (comes.clone(), &next);
+                scope.spawn(move || {
+                    while let Some(url) = next() {
+                        let list = self.lists.fetch(&url, now, LISTS);
+                        if comes.send((url, list)).is_err() {
+                            return;
                         }
                     }
+                });
+            }
+            drop(comes);
+            // 3
+            self.judge(waiting, &came, now);
+        });
+    }
+
+    fn judge(&self, mut waiting: Vec<(Standing, Path)>, came: &Receiver<(String, Fetched)>, now: OffsetDateTime) {
+        let mut had = HashMap::new();
+        loop {
+            waiting.retain(|(one, path)| {
+                let fetched: Option<Vec<&Fetched>> = path.urls.iter().map(|url| had.get(url)).collect();
+                if let Some(fetched) = &fetched {
+                    self.looked(one, self.trusted(path, fetched.iter().copied(), one.before(now), now), now);
                 }
-                // Nothing is known against it: a list that cannot be had for a while throws nobody out, and lets nobody in. Without end it
-                // would be how to go on with a key that was revoked: by keeping the list away.
-                Err(Refused::Lists(_) | Refused::Directory(_) | Refused::Trust(TrustError::List(_) | TrustError::Path { error: PathError::RevocationUnknown, .. })) if now < known + UNKNOWN => {
-                    tracing::warn!("whether a certificate by which somebody is logged in is revoked cannot be found out");
+                fetched.is_none()
+            });
+            let Ok((url, list)) = came.recv() else { return };
+            had.insert(url, list);
+        }
+    }
+
+    /// Whose it was it is still, and the operator stands who entered by it.
+    fn holds(&self, shown: &Shown, now: OffsetDateTime) -> Result<Path, Refused> {
+        let account = self.holder(&shown.chain)?;
+        let operates = shown.operator.map(|which| self.directory.operator_stands(shown.number, which)).transpose()?;
+        if operates == Some(false) { Err(Refused::Nobody) } else { self.path(&shown.chain, &account, now) }
+    }
+
+    /// What follows from a look.
+    fn looked(&self, one: &Standing, still: Result<Vec<Arc<[u8]>>, Refused>, now: OffsetDateTime) {
+        let shown = &one.shown;
+        match still {
+            Ok(after) => {
+                if let Some(looked) = self.standing.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&(shown.sha256, shown.number)) {
+                    looked.known = now;
+                    if !one.before(now).is_some_and(|before| same(before, &after)) {
+                        (looked.lists, looked.at) = (after, now);
+                    }
                 }
-                Err(reason) => {
-                    tracing::info!(%reason, "sessions by a certificate end");
-                    self.directory.end_logins_by(shown.number, Credential::Certificate(shown.sha256));
-                }
+            }
+            // Nothing is known against it: a list that cannot be had for a while throws nobody out, and lets nobody in. Without end it
+            // would be how to go on with a key that was revoked: by keeping the list away.
+            Err(Refused::Lists(_) | Refused::Directory(_) | Refused::Trust(TrustError::List(_) | TrustError::Path { error: PathError::RevocationUnknown, .. })) if now < one.known + UNKNOWN => {
+                tracing::warn!("whether a certificate by which somebody is logged in is revoked cannot be found out");
+            }
+            Err(reason) => {
+                tracing::info!(%reason, "sessions by a certificate end");
+                self.directory.end_logins_by(shown.number, Credential::Certificate(shown.sha256));
             }
         }
     }
@@ -196,24 +283,30 @@ impl CertificateLogins {
         }
     }
 
-    /// The path that was believed, and nothing that was shown beside it; and the lists by which. By those of `before` it was good a
-    /// while ago: where they are the same still, nothing is read anew.
-    fn trusted(&self, chain: &Chain, purpose: Purpose, before: Option<&[Arc<[u8]>]>, now: OffsetDateTime) -> Result<(Chain, Vec<Arc<[u8]>>), Refused> {
-        // Nobody is asked for lists on a stranger's word.
-        let path = self.anchors.path(chain, purpose, now)?;
+    /// What is believed of what was shown, and nothing that was shown beside it. Nobody is asked for lists on a stranger's word.
+    fn path(&self, shown: &Chain, account: &Account, now: OffsetDateTime) -> Result<Path, Refused> {
+        let purpose = purpose(account);
+        let chain = self.anchors.path(shown, purpose, now)?;
+        let urls = crl_urls(&chain).map_err(|_| Refused::Nobody)?;
+        Ok(Path { purpose, chain, urls })
+    }
+
+    /// The lists by which it is not revoked. By those of `before` it was good a while ago: where they are the same still, nothing is read
+    /// anew.
+    fn trusted<'f>(&self, path: &Path, fetched: impl Iterator<Item = &'f Fetched>, before: Option<&[Arc<[u8]>]>, now: OffsetDateTime) -> Result<Vec<Arc<[u8]>>, Refused> {
         // A list that cannot be had keeps no other from saying that the certificate is revoked.
         let (mut lists, mut missing) = (Vec::new(), None);
-        for url in crl_urls(&path).map_err(|_| Refused::Nobody)? {
-            match self.lists.fetch(&url, now, LISTS) {
-                Ok(found) => lists.push(found),
-                Err(error) => missing = Some(error),
+        for list in fetched {
+            match list {
+                Ok(found) => lists.push(Arc::clone(found)),
+                Err(error) => missing = Some(error.clone()),
             }
         }
         if before.is_some_and(|before| same(before, &lists)) {
-            return Ok((path, lists));
+            return Ok(lists);
         }
-        match (self.anchors.trusted(&path, purpose, &lists, now), missing) {
-            (Ok(_), _) => Ok((path, lists)),
+        match (self.anchors.trusted(&path.chain, path.purpose, &lists, now), missing) {
+            (Ok(_), _) => Ok(lists),
             (Err(TrustError::Path { error: PathError::RevocationUnknown, .. }), Some(error)) => Err(Refused::Lists(error)),
             (Err(error), _) => Err(error.into()),
         }

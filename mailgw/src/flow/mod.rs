@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod certificate;
 pub mod certificate_login;
 pub mod export;
+mod fields;
 pub mod hold;
 mod letter;
 pub mod load;

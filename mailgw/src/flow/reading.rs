@@ -15,6 +15,7 @@ use protocol::smtp::exchange::{Host, Recipient};
 use store::{Batch, CommitError, Expectation, Key, StoreError};
 use time::OffsetDateTime;
 
+use super::fields::Asking;
 use super::{notification, paper, waiting};
 use crate::directory::{Credential, NoRandomness, still_open};
 use crate::erds::{Act, Event as Delivery, Item as Evidence, Of, Submission};
@@ -81,9 +82,8 @@ impl Request {
             Credential::Certificate(_) if login.is_owner() => "certificate",
             _ => PROGRAM,
         };
-        let parsed = mail_parser::MessageParser::new().parse_headers(message)?;
         let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
-        let code = parsed.subject().unwrap_or_default().split(|c: char| !c.is_ascii_alphanumeric()).find(is_code).map(str::to_owned);
+        let code = Asking::read(message).subject.split(|c: char| !c.is_ascii_alphanumeric()).find(is_code).map(str::to_owned);
         Some(Self { named: paper::Request::read(message), code, login })
     }
 

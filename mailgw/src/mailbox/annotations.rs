@@ -1,5 +1,7 @@
-//! Annotations of folders and of the account. They go with their folder and keep to it when it is renamed. spec: rfc5464
+//! Annotations of folders and of the account. They go with their folder and keep to it when it is renamed. What a folder is for stands in
+//! its own record, and is told and changed as an annotation of it. spec: rfc5464
 
+use protocol::imap::exchange::{AccountChanges, SpecialUses};
 use store::{Batch, Expectation};
 
 use super::messages::{MailError, MessageStore};
@@ -11,16 +13,28 @@ pub const MAX_ANNOTATIONS: usize = 500;
 /// Records deleted in one commit.
 const SWEEP: usize = 1_000;
 const ACCOUNT: u64 = 0;
+/// The special uses of a folder. spec: rfc6154#4
+const USES: &str = "/private/specialuse";
 
 impl MessageStore {
     /// Entries and values, by entry.
     pub fn annotations(&self, mailbox: &str, folder: Option<&str>) -> Result<Vec<(String, Vec<u8>)>, MailError> {
-        let (from, to) = annotation::range(mailbox, self.annotated(mailbox, folder)?);
+        let folder = folder.map(|folder| self.folder(mailbox, folder)).transpose()?;
+        let (from, to) = annotation::range(mailbox, folder.map_or(ACCOUNT, |folder| folder.id));
         let found = self.store.scan(&from, &to, MAX_ANNOTATIONS)?;
-        found.iter().map(|(key, stored)| Ok((annotation::entry(key)?, annotation::open(key, stored, &self.key)?))).collect()
+        let mut all = found.iter().map(|(key, stored)| Ok((annotation::entry(key)?, annotation::open(key, stored, &self.key)?))).collect::<Result<Vec<_>, MailError>>()?;
+        if let Some(folder) = folder {
+            // One that a program wrote before the entry was tied to the uses says nothing of them.
+            all.retain(|(entry, _)| entry != USES);
+            if !folder.uses.is_empty() {
+                all.push((USES.to_owned(), folder.uses.words().into_bytes()));
+                all.sort_unstable();
+            }
+        }
+        Ok(all)
     }
 
-    /// Sets these values, or removes those that are none, all in one commit.
+    /// Sets these values, or removes those that are none, all in one commit. A use that another folder has is not taken from it.
     pub fn annotate(&self, mailbox: &str, folder: Option<&str>, values: &[(String, Option<Vec<u8>>)]) -> Result<(), MailError> {
         self.retried(|| self.try_annotate(mailbox, folder, values))
     }
@@ -36,6 +50,11 @@ impl MessageStore {
         let (mut count, mut batch) = (self.store.scan(&from, &to, MAX_ANNOTATIONS)?.len(), Batch::new().expect(still).put(place, after.to_be_bytes().as_slice()));
         for (entry, value) in values {
             let key = annotation::key(mailbox, id, entry);
+            if let Some(folder) = folder.filter(|_| entry.eq_ignore_ascii_case(USES)) {
+                let uses = value.as_deref().map_or(Some(SpecialUses::NONE), |value| SpecialUses::parse(std::str::from_utf8(value).ok()?)).ok_or(MailError::NoSuchUse)?;
+                batch = self.with_uses(batch, mailbox, folder, uses)?.delete(key);
+                continue;
+            }
             match value {
                 Some(value) => {
                     // Rules that are none are not taken: nobody would learn of it later.
@@ -55,6 +74,9 @@ impl MessageStore {
         self.store.commit(batch)?;
         let of = folder.map(|_| id);
         self.broadcast.note(mailbox, |all| values.iter().for_each(|(entry, _)| all.annotation(of, entry)));
+        if folder.is_some() && values.iter().any(|(entry, _)| entry.eq_ignore_ascii_case(USES)) {
+            self.broadcast.note(mailbox, AccountChanges::mailboxes);
+        }
         Ok(())
     }
 
@@ -85,6 +107,63 @@ mod tests {
     use super::*;
     use crate::mailbox::standard_folders;
     use crate::mailbox::test_keys::data_key;
+
+    #[test]
+    fn what_a_folder_is_for_is_one_of_its_annotations() {
+        use protocol::imap::exchange::SpecialUse;
+        const BOX: &str = "1234567897";
+        let store = Arc::new(Memory::new());
+        store.commit(standard_folders(Batch::new(), BOX)).unwrap();
+        let mail = MessageStore::new(store.clone(), data_key());
+        mail.create_folder(BOX, "a").unwrap();
+        let set = |folder: &str, value: Option<&[u8]>| mail.annotate(BOX, Some(folder), &[(USES.into(), value.map(<[u8]>::to_vec)), ("/private/comment".into(), Some(b"x".to_vec()))]);
+        let told = |folder: &str| mail.annotations(BOX, Some(folder)).unwrap().into_iter().map(|(entry, value)| format!("{entry} {}", String::from_utf8(value).unwrap())).collect::<Vec<_>>();
+        assert_eq!((told("Junk"), told("a")), (vec![r"/private/specialuse \Junk".to_owned()], vec![]));
+        // All of it is refused with a use that another has, that is none, or that INBOX cannot have.
+        assert_eq!(set("a", Some(br"\Junk")), Err(MailError::UseTaken));
+        for none in [&br"\Flagged"[..], b"Junk", b"\xff"] {
+            assert_eq!(set("a", Some(none)), Err(MailError::NoSuchUse));
+        }
+        assert_eq!((set("INBOX", Some(br"\Junk")), set("none", None)), (Err(MailError::NoSuchUse), Err(MailError::NoFolder)));
+        assert_eq!((told("a"), told("INBOX")), (vec![], vec![]));
+        // From one to another, with its own replaced; the folder is the same to everybody who has it open.
+        let (junk, a) = (mail.folder(BOX, "Junk").unwrap(), mail.folder(BOX, "a").unwrap());
+        set("Junk", None).unwrap();
+        set("a", Some(br"\junk")).unwrap();
+        assert_eq!((told("Junk"), told("a")), (vec!["/private/comment x".to_owned()], vec!["/private/comment x".to_owned(), r"/private/specialuse \Junk".to_owned()]));
+        assert_eq!(mail.folder_of_use(BOX, SpecialUse::Junk), Ok(Some("a".to_owned())));
+        set("Trash", Some(b"")).unwrap();
+        set("a", Some(br"\Junk \Trash")).unwrap();
+        assert_eq!(mail.create_folder_for(BOX, "b", SpecialUses::NONE.with(SpecialUse::Trash)), Err(MailError::UseTaken));
+        let (new_junk, new_a) = (mail.folder(BOX, "Junk").unwrap(), mail.folder(BOX, "a").unwrap());
+        assert_eq!((new_junk.id, new_junk.uid_validity, new_a.id, new_a.uid_validity), (junk.id, junk.uid_validity, a.id, a.uid_validity));
+        set("INBOX", None).unwrap();
+        // Of the account it is an entry like any other; and one of before says nothing.
+        mail.annotate(BOX, None, &[(USES.into(), Some(b"mine".to_vec()))]).unwrap();
+        assert_eq!(mail.annotations(BOX, None).unwrap(), [(USES.to_owned(), b"mine".to_vec())]);
+        let key = annotation::key(BOX, junk.id, USES);
+        store.commit(Batch::new().put(key.clone(), annotation::seal(&key, b"old", &data_key()).unwrap())).unwrap();
+        assert_eq!(told("Junk"), ["/private/comment x"]);
+        set("Junk", None).unwrap();
+        assert_eq!(store.get(&key), Ok(None));
+    }
+
+    #[test]
+    fn of_many_who_want_a_use_at_once_one_gets_it() {
+        const BOX: &str = "1234567897";
+        let store = Arc::new(Memory::new());
+        store.commit(standard_folders(Batch::new(), BOX)).unwrap();
+        let mail = MessageStore::new(store, data_key());
+        mail.annotate(BOX, Some("Sent"), &[(USES.into(), None)]).unwrap();
+        (0..8).for_each(|number| mail.create_folder(BOX, &number.to_string()).unwrap());
+        let given: Vec<_> = std::thread::scope(|scope| {
+            let want = |number: usize| { let mail = &mail; move || mail.annotate(BOX, Some(&number.to_string()), &[(USES.into(), Some(br"\Sent".to_vec()))]) };
+            let all: Vec<_> = (0..8).map(|number| scope.spawn(want(number))).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(given.iter().filter(|given| given.is_ok()).count(), 1, "{given:?}");
+        assert!(given.iter().all(|given| matches!(given, Ok(()) | Err(MailError::UseTaken | MailError::Busy))), "{given:?}");
+    }
 
     #[test]
     fn they_go_with_their_folder_and_are_bounded() {

@@ -17,7 +17,7 @@ use crate::record::RecordError;
 use crate::record::body::BodyId;
 use crate::record::deleted::Deleted;
 use crate::record::expunged;
-use crate::record::folder::{self, Folder};
+use crate::record::folder::{self, DeletedFolder, Folder};
 use crate::record::message::{self, Message};
 use crate::record::warning;
 
@@ -148,7 +148,7 @@ impl MessageStore {
 
     /// Removes those of `uids` that bear `\Deleted`: nobody finds them but who asks for what was deleted. The UIDs removed.
     pub fn expunge(&self, mailbox: &str, folder: &Folder, uids: &[u32], now_unix_millis: u64) -> Result<Vec<u32>, MailError> {
-        let name = self.name_of(mailbox, folder.id)?;
+        let (name, uses) = self.name_and_uses(mailbox, folder.id)?;
         self.retried(|| {
             let (mut batch, mut steps) = (Batch::new(), Steps::default());
             let (mut gone, mut less) = (Vec::new(), Use::default());
@@ -157,7 +157,7 @@ impl MessageStore {
                 if message.flags.has(SystemFlag::Deleted) {
                     let key = message::key(folder.id, uid);
                     batch = batch.expect(Expectation::Equals(key.clone(), found.clone())).delete(key);
-                    batch = keep(batch, mailbox, &Deleted { unix_millis: now_unix_millis, folder: folder.id, uid, name: name.clone(), message: found })?;
+                    batch = keep(batch, mailbox, &Deleted { unix_millis: now_unix_millis, folder: folder.id, uid, name: name.clone(), uses, message: found })?;
                     less.take(message.size);
                     gone.push(uid);
                 }
@@ -181,7 +181,8 @@ impl MessageStore {
     }
 
     /// Removes a bounded number of messages of a folder that is deleted; whether there were any.
-    pub(super) fn sweep_some(&self, mailbox: &str, folder: u64, name: &str, now_unix_millis: u64) -> Result<bool, MailError> {
+    pub(super) fn sweep_some(&self, folder: u64, deleted: &DeletedFolder) -> Result<bool, MailError> {
+        let DeletedFolder { mailbox, name, uses, unix_millis } = deleted;
         self.retried(|| {
             let (from, to) = message::range(folder);
             let found = self.store.scan(&from, &to, SWEEP)?;
@@ -190,7 +191,7 @@ impl MessageStore {
                 let (message, _) = Message::decode(value)?;
                 batch = batch.expect(Expectation::Equals(key.clone(), value.clone())).delete(key.clone());
                 let uid = message::uid(folder, key)?;
-                batch = keep(batch, mailbox, &Deleted { unix_millis: now_unix_millis, folder, uid, name: name.to_owned(), message: value.clone() })?;
+                batch = keep(batch, mailbox, &Deleted { unix_millis: *unix_millis, folder, uid, name: name.clone(), uses: *uses, message: value.clone() })?;
                 less.take(message.size);
             }
             if !found.is_empty() {

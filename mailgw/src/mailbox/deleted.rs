@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::imap::exchange::{Change, Flags, StoreOp, SystemFlag};
+use protocol::imap::exchange::{Change, Flags, SpecialUses, StoreOp, SystemFlag};
 use store::{Batch, CommitError, Expectation, Key};
 
 #[cfg(test)]
@@ -56,14 +56,15 @@ pub(super) fn keep(mut batch: Batch, mailbox: &str, deleted: &Deleted) -> Result
 }
 
 impl MessageStore {
-    /// What a folder is called now; a folder that is gone has no name.
-    pub(super) fn name_of(&self, mailbox: &str, folder: u64) -> Result<String, MailError> {
+    /// What a folder is called now and what it is for; a folder that is gone has no name.
+    pub(super) fn name_and_uses(&self, mailbox: &str, folder: u64) -> Result<(String, SpecialUses), MailError> {
         for (name, stored) in self.folders(mailbox)? {
-            if Folder::decode(&stored)?.id == folder {
-                return Ok(name);
+            let found = Folder::decode(&stored)?;
+            if found.id == folder {
+                return Ok((name, found.uses));
             }
         }
-        Ok(String::new())
+        Ok((String::new(), SpecialUses::NONE))
     }
 
     /// What can be had back, folder by folder.
@@ -86,9 +87,9 @@ impl MessageStore {
         self.open_body(message.body, message.size, &message.digest)
     }
 
-    /// Puts deleted messages back where they were, under new UIDs and without `\Deleted`; into a folder made anew where theirs is gone.
-    /// Nothing is put back where not all of it fits. Some at a time are durable: asked again it goes on. How many. `request`: the digest
-    /// of the owner's request.
+    /// Puts deleted messages back where they were, under new UIDs and without `\Deleted`; into a folder made anew where theirs is gone,
+    /// for the uses it had as far as no other has them by now. Nothing is put back where not all of it fits. Some at a time are durable: asked again it goes on.
+    /// How many. `request`: the digest of the owner's request.
     ///
     /// 1 what is meant, and that it fits · 2 its folder · 3 moved in one commit, counted and told of in the log · 4 sessions hear of it.
     pub fn restore(&self, mailbox: &str, choice: &Choice, request: &str, now_unix_millis: u64) -> Result<usize, MailError> {
@@ -106,7 +107,8 @@ impl MessageStore {
         }
         for (name, kept) in by_name {
             // 2
-            let name = self.folder_for(mailbox, &name)?;
+            let last = kept.iter().max_by_key(|one| one.deleted.unix_millis);
+            let name = self.folder_for(mailbox, &name, last.map_or(SpecialUses::NONE, |one| one.deleted.uses))?;
             for some in kept.chunks(AT_ONCE) {
                 count += self.retried(|| self.put_back(mailbox, &name, some, request, now_unix_millis))?;
             }
@@ -114,12 +116,12 @@ impl MessageStore {
         Ok(count)
     }
 
-    fn folder_for(&self, mailbox: &str, name: &str) -> Result<String, MailError> {
+    fn folder_for(&self, mailbox: &str, name: &str, uses: SpecialUses) -> Result<String, MailError> {
         if name.is_empty() {
             return Ok(INBOX.to_owned());
         }
-        match self.create_folder(mailbox, name) {
-            Ok(()) | Err(MailError::FolderExists) => Ok(name.to_owned()),
+        match self.create_folder_again(mailbox, name, uses) {
+            Ok(_) | Err(MailError::FolderExists) => Ok(name.to_owned()),
             Err(MailError::TooManyFolders { .. } | MailError::NameTooLong) => Ok(INBOX.to_owned()),
             Err(error) => Err(error),
         }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use std::sync::Arc;
 
+use protocol::imap::exchange::SpecialUse;
 use store::{Memory, Store};
 
 use super::*;
@@ -70,6 +71,51 @@ fn what_was_deleted_comes_back_under_a_new_uid_with_all_that_it_was() {
     expunge(&mail, "INBOX", &[2, 3], 40);
     assert_eq!((forget(&mail, 40, false), forget(&mail, 41, false), bodies(&store)), (0, 2, 2));
     assert_eq!(texts(&mail, "a").len(), 2);
+}
+
+/// What is delivered to the junk folder must find it again.
+#[test]
+fn a_folder_made_again_is_for_what_it_was_unless_another_is_by_now() {
+    let store = Arc::new(Memory::new());
+    let mail = mail(&store, 1_000);
+    let of = |all: &[SpecialUse]| all.iter().copied().collect::<SpecialUses>();
+    mail.create_folder_for(BOX, "垃圾邮件", of(&[SpecialUse::Junk])).unwrap();
+    mail.create_folder_for(BOX, "both", of(&[SpecialUse::Sent, SpecialUse::Trash])).unwrap();
+    mail.create_folder_for(BOX, "taken", of(&[SpecialUse::Archive])).unwrap();
+    for folder in ["垃圾邮件", "both", "taken"] {
+        deliver(&mail, folder, "one");
+    }
+    // One message went before its folder did.
+    expunge(&mail, "垃圾邮件", &[1], 10);
+    ["垃圾邮件", "both", "taken"].iter().for_each(|name| mail.delete_folder(BOX, name, 20).unwrap());
+    mail.create_folder_for(BOX, "other", of(&[SpecialUse::Archive, SpecialUse::Trash])).unwrap();
+    mail.create_folder(BOX, "plain").unwrap();
+    deliver(&mail, "plain", "two");
+    mail.delete_folder(BOX, "plain", 20).unwrap();
+    assert_eq!(mail.restore(BOX, &Choice::default(), "00", 30).unwrap(), 4);
+    let uses = |name: &str| mail.folder(BOX, name).unwrap().uses;
+    assert_eq!((uses("垃圾邮件"), uses("both")), (of(&[SpecialUse::Junk]), of(&[SpecialUse::Sent])));
+    assert_eq!((uses("taken"), uses("other"), uses("plain")), (of(&[]), of(&[SpecialUse::Archive, SpecialUse::Trash]), of(&[])));
+    assert_eq!(mail.folder_of_use(BOX, SpecialUse::Junk), Ok(Some("垃圾邮件".to_owned())));
+    // A folder that is there keeps what it is for.
+    mail.delete_folder(BOX, "垃圾邮件", 40).unwrap();
+    mail.create_folder(BOX, "垃圾邮件").unwrap();
+    assert_eq!((mail.restore(BOX, &Choice::default(), "00", 50).unwrap(), uses("垃圾邮件")), (1, of(&[])));
+}
+
+/// A crash between the folder's end and its messages' forgets no use.
+#[test]
+fn what_a_crash_left_of_a_folder_knows_its_use() {
+    let store = Arc::new(Memory::new());
+    mail(&store, 1_000).create_folder_for(BOX, "sent", SpecialUses::NONE.with(SpecialUse::Sent)).unwrap();
+    deliver(&mail(&store, 1_000), "sent", "one");
+    let faulty: Arc<dyn Store> = Arc::new(store::Faulty::new(Arc::clone(&store) as Arc<dyn Store>).at(1, store::Fault::Lost));
+    assert!(MessageStore::new(faulty, data_key()).delete_folder(BOX, "sent", 20).is_err());
+    let mail = mail(&store, 1_000);
+    assert_eq!(mail.folder_of_use(BOX, SpecialUse::Sent), Ok(None));
+    mail.sweep().unwrap();
+    assert_eq!(mail.restore(BOX, &Choice::default(), "00", 30).unwrap(), 1);
+    assert_eq!(mail.folder_of_use(BOX, SpecialUse::Sent), Ok(Some("sent".to_owned())));
 }
 
 #[test]

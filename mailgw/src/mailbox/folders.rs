@@ -6,7 +6,7 @@ use protocol::imap::exchange::{AccountChanges, MailboxInfo, MailboxStatus, Speci
 use store::{Batch, CommitError, CounterSlot, Expectation};
 
 use super::messages::{MailError, MessageStore};
-use crate::record::folder::{self, Folder};
+use crate::record::folder::{self, DeletedFolder, Folder};
 use crate::record::{RecordError, VERSION};
 
 /// The most folders of one mailbox, and the most names it subscribes to. Creations that race can pass it by one each.
@@ -39,6 +39,23 @@ fn added(mut batch: Batch, mailbox: &str, name: &str, uses: SpecialUses) -> (Bat
     (batch.put(folder::key(mailbox, name), folder::template(id, validity, uses)), id)
 }
 
+/// The uses that any of these folders has.
+fn taken<'f>(folders: impl Iterator<Item = &'f Vec<u8>>) -> Result<SpecialUses, MailError> {
+    let mut taken = SpecialUses::NONE;
+    for stored in folders {
+        taken = taken.with_all(Folder::decode(stored)?.uses);
+    }
+    Ok(taken)
+}
+
+/// Uses are given in this batch, if none were since `last` was read.
+fn giving_uses(batch: Batch, mailbox: &str, last: Option<Vec<u8>>) -> Batch {
+    let key = folder::uses_key(mailbox);
+    let mut batch = batch.expect(last.map_or_else(|| Expectation::Absent(key.clone()), |last| Expectation::Equals(key.clone(), last)));
+    let number = batch.next(&folder::uses_counter(mailbox));
+    batch.put(key, folder::uses_template(number))
+}
+
 /// The levels above a name, the highest first.
 fn above(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('/').filter_map(|(at, _)| name.get(..at))
@@ -56,22 +73,26 @@ impl MessageStore {
 
     /// A folder for uses that no other of the mailbox has; its id. spec: rfc6154#3
     pub fn create_folder_for(&self, mailbox: &str, name: &str, uses: SpecialUses) -> Result<u64, MailError> {
+        self.create(mailbox, name, uses, |uses, taken| if taken.meets(uses) { Err(MailError::UseTaken) } else { Ok(uses) })
+    }
+
+    /// A folder that was deleted, for those of its uses that no other has by now; its id.
+    pub(super) fn create_folder_again(&self, mailbox: &str, name: &str, uses: SpecialUses) -> Result<u64, MailError> {
+        self.create(mailbox, name, uses, |uses, taken| Ok(uses.without(taken)))
+    }
+
+    /// `given`: of the uses asked for, and those that other folders have, what it gets.
+    fn create(&self, mailbox: &str, name: &str, asked: SpecialUses, given: impl Fn(SpecialUses, SpecialUses) -> Result<SpecialUses, MailError>) -> Result<u64, MailError> {
         let id = self.retried(|| {
             // Read before the folders: what is given since then is a conflict.
-            let given = if uses.is_empty() { None } else { Some(self.store.get(&folder::uses_key(mailbox))?) };
+            let last = if asked.is_empty() { None } else { Some(self.store.get(&folder::uses_key(mailbox))?) };
             let folders = self.folders(mailbox)?;
             let mut batch = self.room_for(Batch::new(), mailbox, name, &folders)?;
             batch = batch.expect(Expectation::Absent(folder::key(mailbox, name)));
-            if let Some(given) = given {
-                for stored in folders.values() {
-                    if Folder::decode(stored)?.uses.meets(uses) {
-                        return Err(MailError::UseTaken);
-                    }
-                }
-                let key = folder::uses_key(mailbox);
-                batch = batch.expect(given.map_or_else(|| Expectation::Absent(key.clone()), |given| Expectation::Equals(key.clone(), given)));
-                let number = batch.next(&folder::uses_counter(mailbox));
-                batch = batch.put(key, folder::uses_template(number));
+            let mut uses = SpecialUses::NONE;
+            if let Some(last) = last {
+                uses = given(asked, taken(folders.values())?)?;
+                batch = giving_uses(batch, mailbox, last);
             }
             let (batch, id) = added(batch, mailbox, name, uses);
             self.store.commit(batch)?.counter(id).ok_or(MailError::Commit(CommitError::UnknownSlot))
@@ -80,39 +101,59 @@ impl MessageStore {
         Ok(id)
     }
 
+    /// Adds to a batch that a folder is for these uses and for no others; none of them may be another folder's. spec: rfc6154#4
+    pub(super) fn with_uses(&self, mut batch: Batch, mailbox: &str, name: &str, uses: SpecialUses) -> Result<Batch, MailError> {
+        // What comes in is nobody's sent mail, and what is junk goes elsewhere.
+        if name == INBOX && !uses.is_empty() {
+            return Err(MailError::NoSuchUse);
+        }
+        // Read before the folders: what is given since then is a conflict.
+        let last = self.store.get(&folder::uses_key(mailbox))?;
+        let folders = self.folders(mailbox)?;
+        let stored = folders.get(name).ok_or(MailError::NoFolder)?;
+        if taken(folders.iter().filter(|(other, _)| *other != name).map(|(_, stored)| stored))?.meets(uses) {
+            return Err(MailError::UseTaken);
+        }
+        let (key, changed) = (folder::key(mailbox, name), Folder { uses, ..Folder::decode(stored)? });
+        batch = batch.expect(Expectation::Equals(key.clone(), stored.clone())).put(key, changed.encode());
+        Ok(if uses.is_empty() { batch } else { giving_uses(batch, mailbox, last) })
+    }
+
     /// Its messages go too; folders below it stay. spec: rfc3501#6.3.4
     pub fn delete_folder(&self, mailbox: &str, name: &str, now_unix_millis: u64) -> Result<(), MailError> {
         if name == INBOX {
             return Err(MailError::Inbox);
         }
         let renaming = self.broadcast.renaming(mailbox);
-        let id = self.retried(|| {
+        let (id, deleted) = self.retried(|| {
             let key = folder::key(mailbox, name);
             let stored = self.store.get(&key)?.ok_or(MailError::NoFolder)?;
-            let id = Folder::decode(&stored)?.id;
+            let Folder { id, uses, .. } = Folder::decode(&stored)?;
+            let deleted = DeletedFolder { mailbox: mailbox.to_owned(), name: name.to_owned(), uses, unix_millis: now_unix_millis };
             let batch = Batch::new().expect(Expectation::Equals(key.clone(), stored)).delete(key);
-            self.store.commit(batch.put(folder::deleted_key(id), folder::encode_deleted(mailbox, name, now_unix_millis)))?;
-            Ok(id)
+            self.store.commit(batch.put(folder::deleted_key(id), deleted.encode()))?;
+            Ok((id, deleted))
         })?;
         drop(renaming);
         self.broadcast.end(mailbox, id);
         self.broadcast.note(mailbox, AccountChanges::mailboxes);
-        self.sweep_folder(mailbox, id, name, now_unix_millis)
+        self.sweep_folder(id, &deleted)
     }
 
     /// Ends what a crash interrupted: messages of deleted folders that are still there. Call it once at start.
     pub fn sweep(&self) -> Result<(), MailError> {
         let (from, to) = folder::deleted();
-        for (key, mailbox) in self.store.scan(&from, &to, usize::MAX)? {
+        for (key, stored) in self.store.scan(&from, &to, usize::MAX)? {
             let damaged = || RecordError::Damaged { kind: "deleted folder", reason: "it names no folder and mailbox" };
-            let (mailbox, name, at) = folder::decode_deleted(&mailbox).ok_or_else(damaged)?;
-            self.sweep_folder(&mailbox, folder::deleted_id(&key).ok_or_else(damaged)?, &name, at)?;
+            let deleted = DeletedFolder::decode(&stored).ok_or_else(damaged)?;
+            self.sweep_folder(folder::deleted_id(&key).ok_or_else(damaged)?, &deleted)?;
         }
         Ok(())
     }
 
-    fn sweep_folder(&self, mailbox: &str, id: u64, name: &str, at: u64) -> Result<(), MailError> {
-        while self.sweep_some(mailbox, id, name, at)? {
+    fn sweep_folder(&self, id: u64, deleted: &DeletedFolder) -> Result<(), MailError> {
+        let mailbox = &deleted.mailbox;
+        while self.sweep_some(id, deleted)? {
             self.bound_deleted_now(mailbox);
         }
         self.sweep_annotations(mailbox, id)?;

@@ -40,6 +40,8 @@ pub enum MailError {
     FolderExists,
     #[error("another folder has that use; delete it first")]
     UseTaken,
+    #[error("no folder is kept for that use here, and INBOX for none; choose another")]
+    NoSuchUse,
     #[error("the folder is INBOX, which stays; choose another")]
     Inbox,
     #[error("a folder cannot go below itself; choose another name")]

@@ -24,7 +24,7 @@ impl MessageStore {
             Content::Bytes(bytes) => std::sync::Arc::new(self.body(bytes)?),
             Content::Body(body) => std::sync::Arc::clone(body),
         };
-        let name = self.name_of(mailbox, from.id)?;
+        let (name, uses) = self.name_and_uses(mailbox, from.id)?;
         let uid = self.retried(|| {
             // 1. The old one as it stands, and where the new one goes.
             let old_key = message::key(from.id, old);
@@ -58,7 +58,7 @@ impl MessageStore {
             Event::MessageAccepted(accepted).append(&mut batch, now_unix_millis)?;
             batch = body.put(batch.put(message::new_key(target.id, uid), message.template(step)));
             batch = batch.expect(Expectation::Equals(old_key.clone(), found.clone())).delete(old_key);
-            batch = keep(batch, mailbox, &Deleted { unix_millis: now_unix_millis, folder: from.id, uid: old, name: name.clone(), message: found })?;
+            batch = keep(batch, mailbox, &Deleted { unix_millis: now_unix_millis, folder: from.id, uid: old, name: name.clone(), uses, message: found })?;
             let removal = batch.next(&from.removals_counter());
             batch = batch.put(expunged::new_key(from.id, step), expunged::encode(&expunged::ranges([old])));
             if let Some(percent) = crosses {

@@ -28,6 +28,27 @@ const USES: [(u8, SpecialUse); 5] = [(1, SpecialUse::Archive), (2, SpecialUse::D
 /// In their place, of a folder for nothing in particular.
 const NO_USE: u8 = 0;
 
+/// How many, and their numbers.
+pub(super) fn encode_uses(uses: SpecialUses) -> Vec<u8> {
+    let numbers = numbers(uses);
+    [&[u8::try_from(numbers.len()).unwrap_or(u8::MAX)], numbers.as_slice()].concat()
+}
+
+fn numbers(uses: SpecialUses) -> Vec<u8> {
+    USES.iter().filter(|(_, one)| uses.has(*one)).map(|(number, _)| *number).collect()
+}
+
+/// What [`encode_uses`] wrote, and what follows it.
+pub(super) fn decode_uses(bytes: &[u8]) -> Option<(SpecialUses, &[u8])> {
+    let (count, rest) = bytes.split_first()?;
+    let (numbers, rest) = rest.split_at_checked(usize::from(*count))?;
+    Some((numbers.iter().map(|number| use_of(*number)).collect::<Option<_>>()?, rest))
+}
+
+fn use_of(number: u8) -> Option<SpecialUse> {
+    USES.iter().find(|(known, _)| *known == number).map(|(_, one)| *one)
+}
+
 pub fn key(mailbox: &str, name: &str) -> Key {
     Key::new(KIND, &[mailbox.as_bytes(), name.as_bytes()])
 }
@@ -45,17 +66,41 @@ pub fn subscriptions(mailbox: &str) -> (Key, Key) {
     Key::range(SUBSCRIPTION, &[mailbox.as_bytes()])
 }
 
-/// What stands under it: `mailbox | 0 | when u64 | name`; of before deleted mail was kept, the mailbox alone.
-pub fn encode_deleted(mailbox: &str, name: &str, unix_millis: u64) -> Vec<u8> {
-    [mailbox.as_bytes(), &[0], &unix_millis.to_be_bytes(), name.as_bytes()].concat()
+/// A folder that is deleted and not swept yet: `mailbox | 0 | when u64 | name`, or `mailbox | 1 | when u64 | how many uses u8 | uses | name`
+/// of one for uses; of before deleted mail was kept, the mailbox alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedFolder {
+    pub mailbox: String,
+    /// As the folder was called; of before deleted mail was kept, nothing.
+    pub name: String,
+    pub uses: SpecialUses,
+    pub unix_millis: u64,
 }
 
-/// The mailbox, the folder's name, and when it was deleted.
-pub fn decode_deleted(bytes: &[u8]) -> Option<(String, String, u64)> {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-    let Some(end) = bytes.iter().position(|byte| *byte == 0) else { return Some((text(bytes)?, String::new(), 0)) };
-    let (when, name) = bytes.get(end + 1..)?.split_first_chunk::<8>()?;
-    Some((text(bytes.get(..end)?)?, text(name)?, u64::from_be_bytes(*when)))
+/// What ends the mailbox in the record of a deleted folder for nothing in particular, and of one for uses.
+const DELETED_PLAIN: u8 = 0;
+const DELETED_WITH_USES: u8 = 1;
+
+impl DeletedFolder {
+    pub fn encode(&self) -> Vec<u8> {
+        let (mailbox, when, name) = (self.mailbox.as_bytes(), self.unix_millis.to_be_bytes(), self.name.as_bytes());
+        if self.uses.is_empty() {
+            return [mailbox, &[DELETED_PLAIN], &when, name].concat();
+        }
+        [mailbox, &[DELETED_WITH_USES], &when, &encode_uses(self.uses), name].concat()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        let Some(end) = bytes.iter().position(|byte| matches!(*byte, DELETED_PLAIN | DELETED_WITH_USES)) else {
+            return Some(Self { mailbox: text(bytes)?, name: String::new(), uses: SpecialUses::NONE, unix_millis: 0 });
+        };
+        let (mailbox, rest) = bytes.split_at_checked(end)?;
+        let (form, rest) = rest.split_first()?;
+        let (when, rest) = rest.split_first_chunk::<8>()?;
+        let (uses, name) = if *form == DELETED_WITH_USES { decode_uses(rest)? } else { (SpecialUses::NONE, rest) };
+        Some(Self { mailbox: text(mailbox)?, name: text(name)?, uses, unix_millis: u64::from_be_bytes(*when) })
+    }
 }
 
 pub fn deleted_key(id: u64) -> Key {
@@ -125,19 +170,24 @@ pub fn validity_counter(mailbox: &str) -> String {
 }
 
 pub fn template(id: CounterSlot, validity: CounterSlot, uses: SpecialUses) -> Template {
-    let mut numbers: Vec<u8> = USES.iter().filter(|(_, one)| uses.has(*one)).map(|(number, _)| *number).collect();
-    if numbers.is_empty() {
-        numbers.push(NO_USE);
-    }
-    Template::new(vec![Part::Bytes(vec![VERSION]), Part::Counter(id), Part::Counter(validity), Part::Bytes(numbers)])
+    Template::new(vec![Part::Bytes(vec![VERSION]), Part::Counter(id), Part::Counter(validity), Part::Bytes(numbers_or_none(uses))])
+}
+
+fn numbers_or_none(uses: SpecialUses) -> Vec<u8> {
+    if uses.is_empty() { vec![NO_USE] } else { numbers(uses) }
 }
 
 impl Folder {
+    /// As [`template`] makes it, of a folder that is there.
+    pub fn encode(&self) -> Vec<u8> {
+        [&[VERSION], self.id.to_be_bytes().as_slice(), &u64::from(self.uid_validity).to_be_bytes(), &numbers_or_none(self.uses)].concat()
+    }
+
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let damaged = || RecordError::Damaged { kind: KIND, reason: "it is not an id, a UIDVALIDITY and special uses" };
         let (id, rest) = versioned(KIND, bytes)?.split_first_chunk::<8>().ok_or_else(damaged)?;
         let (validity, rest) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
-        let known = |number: &u8| USES.iter().find(|(known, _)| known == number).map(|(_, one)| *one).ok_or_else(damaged);
+        let known = |number: &u8| use_of(*number).ok_or_else(damaged);
         let uses = match rest {
             [] => return Err(damaged()),
             [NO_USE] => SpecialUses::NONE,
@@ -174,8 +224,25 @@ mod tests {
         assert_eq!(read(&[0]), Some(SpecialUses::NONE));
         assert_eq!(read(&[4]), Some(SpecialUses::NONE.with(SpecialUse::Sent)));
         assert_eq!(read(&[3, 5]), Some(SpecialUses::NONE.with(SpecialUse::Trash).with(SpecialUse::Junk)));
+        for uses in [&[0][..], &[4], &[3, 5]] {
+            assert_eq!(Folder::decode(&record(uses)).map(|folder| folder.encode()), Ok(record(uses)));
+        }
         for damaged in [&[][..], &[6], &[0, 4], &[4, 0]] {
             assert_eq!(read(damaged), None, "{damaged:?}");
+        }
+    }
+
+    #[test]
+    fn a_deleted_folder_is_read_as_it_was_ever_written() {
+        let folder = |name: &str, uses: &[SpecialUse], unix_millis: u64| DeletedFolder { mailbox: "1234567897".into(), name: name.into(), uses: uses.iter().copied().collect(), unix_millis };
+        for one in [folder("a", &[], 7), folder("垃圾邮件", &[SpecialUse::Junk, SpecialUse::Trash], 0x0001_0001)] {
+            assert_eq!(DeletedFolder::decode(&one.encode()), Some(one));
+        }
+        assert_eq!(DeletedFolder::decode(b"1234567897"), Some(folder("", &[], 0)));
+        assert_eq!(DeletedFolder::decode(b"1234567897\0\0\0\0\0\0\0\x01\x02Sent"), Some(folder("Sent", &[], 258)));
+        // No such use, fewer than it says, no time.
+        for damaged in [&b"1\x01\0\0\0\0\0\0\0\x07\x01\x09a"[..], b"1\x01\0\0\0\0\0\0\0\x07\x03\x01", b"1\0\0\0"] {
+            assert_eq!(DeletedFolder::decode(damaged), None, "{damaged:?}");
         }
     }
 }

@@ -135,6 +135,22 @@ async fn folders_are_made_and_unmade() {
     client.ok("DELETE Junk").await;
     let (_, made) = client.command("CREATE spam (USE (\\Junk))").await;
     assert_eq!(client.ok("LIST (SPECIAL-USE) \"\" spam").await, ["* LIST (\\HasNoChildren \\Junk) \"/\" \"spam\""]);
+    // spec: rfc6154#4 it may also be given and taken, and is told where annotations are
+    assert_eq!(client.ok("GETMETADATA (DEPTH infinity) spam /private").await, [r#"* METADATA "spam" (/private/specialuse "\\Junk")"#]);
+    assert!(client.command(r#"SETMETADATA Bills (/private/specialuse "\\Junk")"#).await.1.starts_with("NO [USEATTR] another folder has that use"));
+    for (mailbox, value) in [("Bills", r#""\\Flagged""#), ("Bills", "\"Junk\""), ("INBOX", r#""\\Junk""#)] {
+        assert!(client.command(&format!("SETMETADATA {mailbox} (/private/specialuse {value})")).await.1.starts_with("NO [USEATTR] no folder is kept for that use here"));
+    }
+    assert!(client.command(r#"SETMETADATA Nowhere (/private/specialuse "\\Junk")"#).await.1.starts_with("NO [NONEXISTENT]"));
+    client.ok("SETMETADATA spam (/private/specialuse NIL)").await;
+    assert_eq!(client.ok("GETMETADATA spam /private/specialuse").await, [r#"* METADATA "spam" (/private/specialuse NIL)"#]);
+    client.ok("DELETE Trash").await;
+    client.ok(r#"SETMETADATA Bills (/private/specialuse "\\trash \\Junk" /private/comment "x")"#).await;
+    assert_eq!(client.ok("GETMETADATA Bills (/private/specialuse /private/comment)").await, [r#"* METADATA "Bills" (/private/comment "x" /private/specialuse "\\Junk \\Trash")"#]);
+    assert_eq!(client.ok("LIST (SPECIAL-USE) \"\" (spam Bills)").await, ["* LIST (\\HasChildren \\Junk \\Trash) \"/\" \"Bills\""]);
+    client.ok("SETMETADATA Bills (/private/specialuse NIL)").await;
+    client.ok(r#"SETMETADATA spam (/private/specialuse "\\Junk")"#).await;
+    assert_eq!(client.ok("LIST (SPECIAL-USE) \"\" spam").await, ["* LIST (\\HasNoChildren \\Junk) \"/\" \"spam\""]);
     // spec: rfc8474#4.1 the id of what was made is the one that is told ever after
     let id = made.strip_prefix("OK [MAILBOXID (").unwrap().split_once(')').unwrap().0;
     assert_eq!(client.ok("STATUS spam (MAILBOXID)").await, [format!("* STATUS \"spam\" (MAILBOXID ({id}))")]);

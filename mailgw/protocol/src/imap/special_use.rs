@@ -25,6 +25,13 @@ impl SpecialUse {
     }
 }
 
+impl SpecialUse {
+    /// By its name without the backslash, in letters of any size.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name().get(1..).is_some_and(|known| known.eq_ignore_ascii_case(name)))
+    }
+}
+
 /// Some of them: those of one mailbox, which are mostly none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SpecialUses(u8);
@@ -34,6 +41,14 @@ impl SpecialUses {
 
     pub fn with(self, one: SpecialUse) -> Self {
         Self(self.0 | 1 << one as u8)
+    }
+
+    pub fn with_all(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    pub fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
     }
 
     pub fn has(self, one: SpecialUse) -> bool {
@@ -48,6 +63,16 @@ impl SpecialUses {
         self.0 & others.0 != 0
     }
 
+    /// As LIST tells them, parted by spaces; `None` where one of them is not known here. spec: rfc6154#4
+    pub fn parse(text: &str) -> Option<Self> {
+        text.split_ascii_whitespace().map(|word| word.strip_prefix('\\').and_then(SpecialUse::named)).collect()
+    }
+
+    /// What [`SpecialUses::parse`] reads.
+    pub fn words(self) -> String {
+        self.iter().map(SpecialUse::name).collect::<Vec<_>>().join(" ")
+    }
+
     pub fn iter(self) -> impl Iterator<Item = SpecialUse> {
         SpecialUse::ALL.into_iter().filter(move |one| self.has(*one))
     }
@@ -56,5 +81,20 @@ impl SpecialUses {
 impl FromIterator<SpecialUse> for SpecialUses {
     fn from_iter<I: IntoIterator<Item = SpecialUse>>(all: I) -> Self {
         all.into_iter().fold(Self::NONE, Self::with)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_read_as_they_are_told() {
+        let both = SpecialUses::NONE.with(SpecialUse::Trash).with(SpecialUse::Drafts);
+        assert_eq!((both.words().as_str(), SpecialUses::parse("\\trash  \\DRAFTS"), SpecialUses::parse(&both.words())), ("\\Drafts \\Trash", Some(both), Some(both)));
+        assert_eq!((SpecialUses::NONE.words().as_str(), SpecialUses::parse(" ")), ("", Some(SpecialUses::NONE)));
+        for unknown in ["Trash", "\\Flagged", "\\Trash \\", "\\Trash\\Drafts", "\\Trash,\\Drafts", "\\\\Trash"] {
+            assert_eq!(SpecialUses::parse(unknown), None, "{unknown}");
+        }
     }
 }

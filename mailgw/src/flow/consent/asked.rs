@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 
-use mail_parser::MessageParser;
 use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Flags;
 use protocol::smtp::exchange::{Host, Recipient};
@@ -20,6 +19,7 @@ use super::offers::{Offer, offers};
 use crate::bureau::{self, BureauError};
 use crate::directory::{DirectoryError, still_open};
 use crate::flow::enrolment::EnrolmentError;
+use crate::flow::fields::Asking;
 use crate::flow::{notification, waiting};
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::{Delivery, MailError};
@@ -74,10 +74,8 @@ impl Request {
         if notification::is_automatic(message) {
             return None;
         }
-        let parsed = MessageParser::new().parse_headers(message)?;
-        let words = parsed.subject().unwrap_or_default().chars().take(WORDS).collect();
-        let request = parsed.message_id().unwrap_or_default().chars().take(WORDS).collect();
-        Some(Self { words, request, program: !by_owner })
+        let Asking { subject, message_id, .. } = Asking::read(message);
+        Some(Self { words: subject.chars().take(WORDS).collect(), request: message_id.chars().take(WORDS).collect(), program: !by_owner })
     }
 
     /// Whether one more of this mailbox may wait.

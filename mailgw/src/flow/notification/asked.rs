@@ -1,7 +1,6 @@
 //! Owners say by mail, under their own login, where they wish to be told: a number or an address in the subject, then the code that came
 //! there. No page of the web is needed, and nobody says it for another.
 
-use mail_parser::MessageParser;
 use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Flags;
 use protocol::smtp::trace;
@@ -11,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::enrol::{Decided, decide, refused, shown};
 use super::{NotificationError, Shown, Word, letter};
+use crate::flow::fields::Asking;
 use crate::flow::waiting;
 use crate::directory::still_open;
 use crate::gateway::{Gateway, unix_millis};
@@ -47,10 +47,11 @@ impl Request {
     /// What a program answered of its own accord is none: two programs would answer each other for ever. spec: rfc3834#2
     /// `by_owner`: who sent it logged in as the mailbox's owner, and not by a program's password or as an operator.
     pub fn read(message: &[u8], by_owner: bool) -> Option<Self> {
-        let parsed = MessageParser::new().parse_headers(message).filter(|parsed| !parsed.parts.is_empty())?;
-        let words = parsed.subject().unwrap_or_default().chars().take(WORDS).collect();
-        let request = parsed.message_id().unwrap_or_default().chars().take(WORDS).collect();
-        (!is_automatic(message)).then_some(Self { words, request, program: !by_owner })
+        if is_automatic(message) {
+            return None;
+        }
+        let Asking { subject, message_id, .. } = Asking::read(message);
+        Some(Self { words: subject.chars().take(WORDS).collect(), request: message_id.chars().take(WORDS).collect(), program: !by_owner })
     }
 
     /// Whether one more of this mailbox may wait.

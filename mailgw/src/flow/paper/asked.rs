@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use mail_parser::{HeaderValue, MessageParser};
 use policies::mailbox::MailboxNumber;
 use policies::statement::StatementId;
 use protocol::imap::exchange::Flags;
@@ -13,6 +12,7 @@ use store::{Batch, Expectation, Key, StoreError};
 use time::OffsetDateTime;
 
 use super::{PaperError, record, sealed};
+use crate::flow::fields::Asking;
 use crate::flow::waiting;
 use crate::directory::still_open;
 use crate::gateway::{Gateway, unix_millis};
@@ -50,26 +50,13 @@ impl Request {
 
     /// What it names: the messages that it answers, the nearest first, and words of its subject that may be numbers.
     pub fn read(message: &[u8]) -> Self {
-        // A message without a header has no part either, and the parser looks into the first.
-        let Some(parsed) = MessageParser::new().parse_headers(message).filter(|parsed| !parsed.parts.is_empty()) else {
-            return Self { messages: Vec::new(), statements: Vec::new(), request: String::new() };
-        };
-        let ids = |value: &HeaderValue<'_>| -> Vec<String> {
-            let mut ids: Vec<String> = match value {
-                HeaderValue::Text(id) => vec![id.to_string()],
-                HeaderValue::TextList(ids) => ids.iter().map(ToString::to_string).collect(),
-                _ => Vec::new(),
-            };
-            ids.retain(|id| id.len() <= 200);
-            ids
-        };
-        let mut messages = ids(parsed.in_reply_to());
-        messages.extend(ids(parsed.references()).into_iter().rev());
+        let Asking { subject, message_id, in_reply_to, references } = Asking::read(message);
+        let mut messages: Vec<String> = in_reply_to.into_iter().chain(references.into_iter().rev()).filter(|id| id.len() <= 200).collect();
         messages.dedup();
         messages.truncate(NAMES);
-        let words = parsed.subject().unwrap_or_default().split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')));
+        let words = subject.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')));
         let statements = words.filter(|word| word.bytes().any(|byte| byte.is_ascii_digit()) && StatementId::parse(word).is_ok()).map(str::to_owned).take(NAMES).collect();
-        Self { messages, statements, request: parsed.message_id().unwrap_or_default().chars().take(200).collect() }
+        Self { messages, statements, request: message_id.chars().take(200).collect() }
     }
 
     /// Whether one more of this mailbox may wait. Its owner's submissions are counted one after another, so that none slips by.

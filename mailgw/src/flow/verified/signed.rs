@@ -3,11 +3,13 @@
 // spec: rfc1847#2.1 rfc8551#3.5.3 rfc9788
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use mail_parser::{Address, HeaderValue, MessageParser, MimeHeaders as _};
+use mail_parser::{Address, Message, MessageParser, MimeHeaders as _};
 use protocol::smtp::trace;
 
 /// The most octets of a signature, in base64.
 const MAX_SIGNATURE: usize = 96 * 1024;
+/// The most octets of a field that is left to the parser as it stands: of each beginning of an encoded word it looks for the end.
+const MAX_FIELD: usize = 16 << 10;
 /// What signing programs write above the parts, for programs that know no MIME.
 const PREAMBLES: [&str; 2] = ["", "This is an S/MIME signed message"];
 /// What must be signed: who, to whom, what about, when, which.
@@ -55,7 +57,7 @@ impl Signed {
         // 2
         let (fields, header) = trace::fields(message);
         let outside = named(&fields)?;
-        let boundary = boundary(message, &outside)?;
+        let boundary = boundary(&fields, &outside)?;
         // 3
         let body = message.get(header..).and_then(|rest| rest.strip_prefix(b"\r\n")).ok_or(Unfit::Malformed)?;
         let (entity, signature) = parts(body, &boundary)?;
@@ -65,15 +67,15 @@ impl Signed {
         let (fields, _) = trace::fields(entity);
         same_header(&outside, &named(&fields)?)?;
         // 6
-        let parsed = MessageParser::new().parse_headers(entity).ok_or(Unfit::Malformed)?;
-        let Some(Address::List(authors)) = parsed.from() else { return Err(Unfit::Author) };
+        let parsed = last(&fields, "from").filter(|field| field.len() <= MAX_FIELD).and_then(parsed);
+        let Some(Address::List(authors)) = parsed.as_ref().and_then(|parsed| parsed.from()) else { return Err(Unfit::Author) };
         let [author] = authors.as_slice() else { return Err(Unfit::Author) };
         let from = author.address().ok_or(Unfit::Author)?.to_owned();
         // One sign for the address: a second one would be a second address to somebody's eye.
         if value(&named(&fields)?, "from").is_none_or(|text| super::super::authors::as_seen(text).matches('@').count() != 1) {
             return Err(Unfit::Author);
         }
-        let to = ["To", "Cc"].iter().filter_map(|name| parsed.header(*name)).flat_map(addresses).collect();
+        let to = ["to", "cc"].into_iter().filter_map(|name| last(&fields, name)).flat_map(recipients).collect();
         Ok(Self { from, name: author.name().map(str::to_owned), to, entity: entity.to_vec(), signature })
     }
 }
@@ -115,9 +117,21 @@ fn value<'f>(fields: &'f [Field], name: &str) -> Option<&'f str> {
     }
 }
 
-fn boundary(message: &[u8], outside: &[Field]) -> Result<String, Unfit> {
+/// The last field of a name, which is in lower case, as it stands: of several the one that parsers take.
+fn last<'m>(fields: &[&'m [u8]], name: &str) -> Option<&'m [u8]> {
+    fields.iter().copied().rfind(|field| field.split(|byte| *byte == b':').next().is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes())))
+}
+
+/// One field as the parser reads it: in a header the others are read, too, and may take long.
+fn parsed(field: &[u8]) -> Option<Message<'static>> {
+    let header = [field.trim_ascii_end(), b"\r\n\r\n"].concat();
+    let parsed = MessageParser::new().parse_headers(&header)?.into_owned();
+    (!parsed.parts.is_empty()).then_some(parsed)
+}
+
+fn boundary(fields: &[&[u8]], outside: &[Field]) -> Result<String, Unfit> {
     value(outside, "content-type").ok_or(Unfit::NotSigned)?;
-    let parsed = MessageParser::new().parse_headers(message).ok_or(Unfit::Malformed)?;
+    let parsed = last(fields, "content-type").filter(|field| field.len() <= MAX_FIELD).and_then(parsed).ok_or(Unfit::Malformed)?;
     let kind = parsed.content_type().ok_or(Unfit::NotSigned)?;
     let is = |name: &str| kind.attribute("protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case(name));
     let signed = kind.ctype().eq_ignore_ascii_case("multipart") && kind.subtype().is_some_and(|subtype| subtype.eq_ignore_ascii_case("signed"));
@@ -177,9 +191,16 @@ fn same_header(outside: &[Field], inside: &[Field]) -> Result<(), Unfit> {
     if seen && whole { Ok(()) } else { Err(Unfit::Field) }
 }
 
-fn addresses(value: &HeaderValue<'_>) -> Vec<String> {
-    let HeaderValue::Address(address) = value else { return Vec::new() };
-    address.iter().filter_map(|one| one.address().map(str::to_lowercase)).collect()
+/// The addresses of a field of recipients. A long one is read without its names, which nobody asks for here: their words are none.
+fn recipients(field: &[u8]) -> Vec<String> {
+    let mut field = field.to_vec();
+    if field.len() > MAX_FIELD {
+        let words: Vec<usize> = memchr::memmem::find_iter(&field, b"=?").map(|at| at + 1).collect();
+        words.into_iter().for_each(|at| field.iter_mut().skip(at).take(1).for_each(|sign| *sign = b' '));
+    }
+    let Some(parsed) = parsed(&field) else { return Vec::new() };
+    let lists = [parsed.to(), parsed.cc()].into_iter().flatten();
+    lists.flat_map(Address::iter).filter_map(|one| one.address().map(str::to_lowercase)).collect()
 }
 
 #[cfg(test)]

@@ -81,6 +81,37 @@ fn there_is_one_author() {
     }
 }
 
+/// As the parser reads them from the whole header.
+#[test]
+fn recipients_are_all_of_the_last_to_and_the_last_cc() {
+    let to = |header: &str| Signed::read(mail().replace("To: <1234567897@mail.b.cn>, other@c.cn", header).as_bytes()).unwrap().to;
+    assert_eq!(to("To: =?UTF-8?Q?a=2Cb?= <A@mail.b.cn>, \"x, y\"\r\n <b@c.cn>\r\nCc: friends: c@c.cn, d@c.cn;, e@c.cn"), ["a@mail.b.cn", "b@c.cn", "c@c.cn", "d@c.cn", "e@c.cn"]);
+    // Several that only the signed header has: nobody sees the first.
+    let whole = mail();
+    let (outside, signed) = whole.split_once("--b1\r\nFrom").unwrap();
+    let several = format!("{outside}--b1\r\nCc: first@c.cn\r\nCc: last@c.cn\r\nFrom{signed}");
+    assert_eq!(Signed::read(several.as_bytes()).unwrap().to, ["1234567897@mail.b.cn", "other@c.cn", "last@c.cn"]);
+    // However many, each with its name.
+    let many: Vec<String> = (0..2_000).map(|number| format!("=?UTF-8?B?5YWs56ev6YeR?= <{number}@c.cn>")).collect();
+    let read = to(&format!("To: {}", many.join(",\r\n ")));
+    assert_eq!((read.len(), read.first().unwrap().as_str(), read.last().unwrap().as_str()), (2_000, "0@c.cn", "1999@c.cn"));
+}
+
+/// So long that to look for the end of each encoded word would not end.
+#[test]
+fn hostile_fields_are_read_once() {
+    let words = "=?aa?Q?x ".repeat(1 << 20);
+    let folded = words.replace(' ', "\r\n ");
+    assert_eq!(unfit(&mail().replace("notice@gjj", &format!("{words} notice@gjj"))), Some(Unfit::Author));
+    for more in ["X-Other", "DKIM-Signature"] {
+        assert_eq!(unfit(&mail().replacen("MIME-Version", &format!("{more}: {folded}\r\nMIME-Version"), 1)), None, "{more}");
+    }
+    assert_eq!(unfit(&mail().replacen("micalg", &format!("x=\"{folded}\"; micalg"), 1)), Some(Unfit::Malformed));
+    assert_eq!(unfit(&mail().replace("Subject: about", &format!("Subject: {folded} about"))), None);
+    let to = Signed::read(mail().replace("To: <", &format!("To: {folded} <")).as_bytes()).unwrap().to;
+    assert_eq!(to, ["1234567897@mail.b.cn", "other@c.cn"]);
+}
+
 #[test]
 fn nothing_makes_it_panic() {
     let whole = mail();

@@ -134,7 +134,7 @@ pub(super) fn refused(error: &MailError, creates: bool) -> Answer {
         MailError::NoFolder if creates => RefusalCode::TryCreate,
         MailError::NoFolder | MailError::Gone => RefusalCode::NonExistent,
         MailError::FolderExists => RefusalCode::AlreadyExists,
-        MailError::UseTaken => RefusalCode::UseAttr,
+        MailError::UseTaken | MailError::NoSuchUse => RefusalCode::UseAttr,
         MailError::Inbox | MailError::IntoItself | MailError::Rules(_) => RefusalCode::Cannot,
         MailError::OverQuota { .. } => RefusalCode::OverQuota,
         MailError::TooManyAnnotations { .. } => RefusalCode::TooManyAnnotations,

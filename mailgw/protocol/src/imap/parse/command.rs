@@ -312,7 +312,7 @@ fn create_uses(cursor: &mut Cursor) -> Parsed<Option<Vec<Option<SpecialUse>>>> {
         }
         cursor.expect(b'\\', "a use, such as \\Sent")?;
         let name = cursor.word()?;
-        uses.push(SpecialUse::ALL.into_iter().find(|known| known.name().get(1..).is_some_and(|known| known.eq_ignore_ascii_case(&name))));
+        uses.push(SpecialUse::named(&name));
     }
     cursor.expect(b')', "`)`")?;
     Ok(Some(uses))
