@@ -147,6 +147,8 @@ pub enum Operation {
     MailboxUndelete { mailbox: String, folder: Option<String>, since: Option<u64>, request: String },
     /// Legal holds; with a word, what an authority says now.
     MailboxHold { mailbox: String, word: Option<hold::Word> },
+    /// One ends, as two officers signed.
+    MailboxHoldLift { mailbox: String, lift: hold::SignedLift },
     /// Applications for mailboxes, and the registries whose word counts.
     Opening(OpeningOperation),
     ExportLog { directory: PathBuf },
@@ -345,9 +347,10 @@ impl Service {
             Operation::MailboxDeleted { mailbox, folder, since } => self.deleted(&mailbox, &Choice { folder, since }),
             Operation::MailboxUndelete { mailbox, folder, since, request } => self.undelete(&mailbox, &Choice { folder, since }, &request),
             Operation::MailboxHold { mailbox, word } => Ok(Outcome::MailboxHolds(match word {
-                Some(word) => hold::say(gateway, &mailbox, &word)?,
+                Some(word) => hold::set(gateway, &mailbox, &word)?,
                 None => hold::show(gateway, &mailbox)?,
             })),
+            Operation::MailboxHoldLift { mailbox, lift } => Ok(Outcome::MailboxHolds(hold::lift(gateway, &self.lists, &mailbox, &lift)?)),
             Operation::SenderSet { bureau, address, holds } => {
                 let said = if holds { senders::allow(&*gateway.store, directory, &bureau, &address, now) } else { senders::withdraw(&*gateway.store, &bureau, &address, now) };
                 Ok(Outcome::Senders(vec![said?]))

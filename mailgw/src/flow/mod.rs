@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod access;
 mod addressee;
+pub mod approval;
 pub mod callers;
 pub mod authors;
 pub mod consent;

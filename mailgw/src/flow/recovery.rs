@@ -5,28 +5,23 @@ use policies::identity::{Document, PersonName};
 use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Flags;
 use runtime::exit::{Exit, Problem};
-use runtime::revocation::{RevocationError, RevocationLists};
+use runtime::revocation::RevocationLists;
 use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation};
 use time::{Duration, OffsetDateTime};
 
+use super::approval::{self, ApprovalError, Approved};
 use super::letter;
-use super::signer::{Signed, SignerError};
-use crate::bureau::trust::{self, Purpose, TrustError};
 use crate::directory::{Account, DirectoryError, still_open, today};
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::{Delivery, MailError};
 use crate::mime::header;
 use crate::record::event::{self, Event};
 use crate::record::recovery::Recovery;
-use crate::record::{RecordError, body};
+use crate::record::RecordError;
 
 const INBOX: &str = "INBOX";
 pub const KIND: &str = "suiyin mailbox recovery v1";
-/// Officers who must have signed.
-const OFFICERS: usize = 2;
-/// How old what they signed may be.
-const FRESH: Duration = Duration::hours(24);
 
 /// What two officers sign, as JSON. No name and no number stands in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,18 +68,12 @@ pub enum RecoveryError {
     Request { reason: &'static str },
     #[error("the document or the name is not that of the mailbox's owner; compare both with the papers")]
     NotTheOwner,
-    #[error("approval {number} does not hold: {reason}; have the officer sign the request's very bytes again")]
-    Approval { number: usize, reason: String },
-    #[error("two officers must have signed within a day, two persons with keys of their own; have another one sign")]
-    Officers,
     #[error("this request was used once, and what it began has ended; have two officers sign another")]
     Spent,
     #[error("a recovery of this mailbox is under way already; look with `mailgw mailbox recover`")]
     UnderWay,
     #[error(transparent)]
-    Trust(#[from] TrustError),
-    #[error(transparent)]
-    Revocation(#[from] RevocationError),
+    Approval(#[from] ApprovalError),
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     #[error(transparent)]
@@ -96,13 +85,10 @@ pub enum RecoveryError {
 impl From<RecoveryError> for Problem {
     fn from(error: RecoveryError) -> Self {
         let (exit, code) = match error {
-            RecoveryError::Trust(error) => return error.into(),
-            RecoveryError::Revocation(error) => return error.into(),
+            RecoveryError::Approval(error) => return error.into(),
             RecoveryError::Directory(error) => return error.into(),
             RecoveryError::Request { .. } => (Exit::Usage, "recovery-request"),
             RecoveryError::NotTheOwner => (Exit::Refused, "not-the-owner"),
-            RecoveryError::Approval { .. } => (Exit::Refused, "approval"),
-            RecoveryError::Officers => (Exit::Refused, "officers"),
             RecoveryError::UnderWay => (Exit::Conflict, "recovery-under-way"),
             RecoveryError::Spent => (Exit::Conflict, "request-spent"),
             RecoveryError::Mail(_) => (Exit::Unavailable, "mail"),
@@ -134,11 +120,11 @@ pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Applicati
         return Err(RecoveryError::NotTheOwner);
     }
     // 3
-    let officers = approved(gateway, lists, application, now)?;
+    let Approved { request, officers } = approval::by_officers(gateway, lists, &application.request, &application.approvals, now)?;
     // 4
     let place = Recovery::key(number);
     let due = now + Duration::hours(gateway.directory.policy().cooling_off_hours().into());
-    let recovery = Recovery { since_unix_millis: unix_millis(now), due_unix_millis: unix_millis(due), request: crate::hex(&body::digest(application.request.as_bytes())), officers };
+    let recovery = Recovery { since_unix_millis: unix_millis(now), due_unix_millis: unix_millis(due), request, officers };
     let message = notice(gateway, &account, now, due);
     let event = Event::RecoveryBegun(event::RecoveryBegun { mailbox: number.to_string(), request: recovery.request.clone(), officers: recovery.officers.clone(), due: recovery.due_unix_millis });
     let mut batch = Batch::new().expect(Expectation::Absent(place.clone())).expect(still_open(number)).put(place.clone(), recovery.seal(&place, &gateway.directory_key)?);
@@ -159,31 +145,6 @@ pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Applicati
 pub fn show(gateway: &Gateway, number: MailboxNumber) -> Result<Option<Shown>, RecoveryError> {
     let shown = |recovery: Recovery| Shown { address: gateway.directory.address(number), since_unix_millis: recovery.since_unix_millis, due_unix_millis: recovery.due_unix_millis, officers: recovery.officers };
     Ok(gateway.directory.recovery(number)?.map(shown))
-}
-
-/// The officers' numbers, in the order of the approvals.
-fn approved(gateway: &Gateway, lists: &RevocationLists, application: &Application, now: OffsetDateTime) -> Result<Vec<String>, RecoveryError> {
-    let (mut officers, mut keys) = (Vec::new(), Vec::new());
-    for (at, approval) in application.approvals.iter().enumerate().take(8) {
-        let wrong = |reason: String| RecoveryError::Approval { number: at + 1, reason };
-        let told = |error| match error {
-            SignerError::Signature(reason) => wrong(reason),
-            SignerError::Trust(error) => error.into(),
-            SignerError::Revocation(error) => error.into(),
-        };
-        let signed = Signed::read(approval, application.request.as_bytes()).map_err(told)?;
-        if !signed.at.is_some_and(|time| (now - FRESH..=now + Duration::minutes(5)).contains(&time)) {
-            return Err(wrong("it was signed more than a day ago, or says no time".to_owned()));
-        }
-        let path = signed.trusted(&gateway.anchors, lists, Purpose::Officer, now).map_err(told)?;
-        let number = trust::person_number(&path).ok_or_else(|| wrong("its certificate names no officer".to_owned()))?;
-        let key = trust::public_key_info(&path, Purpose::Officer)?;
-        if !officers.contains(&number) && !keys.contains(&key) {
-            officers.push(number);
-            keys.push(key);
-        }
-    }
-    if officers.len() < OFFICERS { Err(RecoveryError::Officers) } else { Ok(officers) }
 }
 
 fn notice(gateway: &Gateway, account: &Account, now: OffsetDateTime, due: OffsetDateTime) -> Vec<u8> {

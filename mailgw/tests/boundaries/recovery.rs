@@ -2,6 +2,7 @@
 
 use mailgw::directory::{DirectoryError, NewPassword, Scope};
 use mailgw::flow::login::Logins;
+use mailgw::flow::approval::ApprovalError;
 use mailgw::flow::recovery::{Application, RecoveryError, apply};
 use mailgw::service::TypedPassword;
 use mailgw::wire::accounts::{Accounts, Visit};
@@ -61,14 +62,14 @@ fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
     assert!(matches!(applied("{}", both("{}"), PEOPLE[0]), Err(RecoveryError::Request { .. })));
     // One officer, the same twice, the same person with two keys, other words, long ago, one who is none, one who is no more.
     let again = Officer::new(&city, &keys, 82, "A-1", "6.1");
-    assert!(matches!(applied(&request, vec![one.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Officers)));
-    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), one.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Officers)));
-    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), again.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Officers)));
-    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), two.signs("other", NOW)], PEOPLE[0]), Err(RecoveryError::Approval { number: 2, .. })));
-    assert!(matches!(applied(&request, vec![one.signs(&request, at(Duration::days(-2))), two.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval { number: 1, .. })));
+    assert!(matches!(applied(&request, vec![one.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Officers))));
+    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), one.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Officers))));
+    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), again.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Officers))));
+    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), two.signs("other", NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Signature { number: 2, .. }))));
+    assert!(matches!(applied(&request, vec![one.signs(&request, at(Duration::days(-2))), two.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Signature { number: 1, .. }))));
     let (clerk, former) = (Officer::new(&city, &keys, 83, "A-3", "6.2"), Officer::new(&city, &keys, REVOKED, "A-4", "6.1"));
     for other in [clerk, former] {
-        assert!(matches!(applied(&request, vec![one.signs(&request, NOW), other.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Trust(_))));
+        assert!(matches!(applied(&request, vec![one.signs(&request, NOW), other.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Trust(_)))));
     }
     assert!(gateway.messages.view(&mailbox, "INBOX").unwrap().messages.is_empty() && gateway.directory.recovery(number).unwrap().is_none());
     // Two.
