@@ -99,13 +99,15 @@ pub enum Operation {
     MailboxShow { mailbox: String },
     MailboxList(Query),
     MailboxClose { mailbox: String },
-    /// `app_passwords`: those of its programs are withdrawn with it.
+    /// Of a mailbox that nobody has logged in to. `app_passwords`: those of its programs are withdrawn with it.
     MailboxPassword {
         mailbox: String,
         password: Option<TypedPassword>,
         #[serde(default)]
         app_passwords: bool,
     },
+    /// It opens nothing any more; `app_passwords`: nor do those of its programs.
+    MailboxPasswordWithdraw { mailbox: String, app_passwords: bool },
     /// One more password of the mailbox, for one program.
     AppPasswordNew {
         mailbox: String,
@@ -363,14 +365,12 @@ impl Service {
             }
             Operation::MailboxPassword { mailbox, password, app_passwords } => {
                 let (number, made) = (self.number(&mailbox)?, password.is_none());
-                // First: who took a password away from a thief must not be left with the thief's other one.
-                if app_passwords {
-                    for kept in directory.app_passwords(number)? {
-                        directory.withdraw_app_password(number, kept.number, now)?;
-                    }
-                }
-                let set = directory.set_password(number, &password.map_or(NewPassword::Generated, NewPassword::from), now)?;
+                let set = directory.set_password(number, &password.map_or(NewPassword::Generated, NewPassword::from), app_passwords, now)?;
                 Ok(self::mailbox(directory.show(&mailbox)?, told(made, &set)))
+            }
+            Operation::MailboxPasswordWithdraw { mailbox, app_passwords } => {
+                let account = directory.withdraw_password(self.number(&mailbox)?, app_passwords, now)?;
+                Ok(self::mailbox(directory.shown(&account), None))
             }
             Operation::AppPasswordNew { mailbox, name, scopes, operator } => {
                 let (number, name) = (self.number(&mailbox)?, AppPasswordName::parse(&name).map_err(DirectoryError::from)?);

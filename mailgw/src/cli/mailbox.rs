@@ -180,14 +180,18 @@ pub enum Command {
     Archive(super::archive::Command),
     #[command(flatten)]
     Kept(super::kept::Command),
-    /// Set a new password; one is made unless one is given.
-    #[command(after_help = "Example:\n  mailgw mailbox password 1234567897")]
+    /// A new password for a mailbox that nobody has logged in to, whose letter was lost, say; one is made unless one is given. After the
+    /// first login there is `recover`. A password that a thief has is withdrawn before it.
+    #[command(after_help = "Examples:\n  mailgw mailbox password 1234567897\n  mailgw mailbox password 1234567897 --withdraw --withdraw-app-passwords     # nobody logs in by one any more; certificates and tokens stand")]
     Password {
         mailbox: String,
         /// A file whose first line is the password.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", conflicts_with = "withdraw")]
         password_file: Option<PathBuf>,
-        /// Withdraw the mailbox's app passwords as well: after a theft, say.
+        /// The present one opens nothing any more, and who is logged in is logged out; none takes its place.
+        #[arg(long)]
+        withdraw: bool,
+        /// Withdraw the mailbox's app passwords as well.
         #[arg(long)]
         withdraw_app_passwords: bool,
     },
@@ -275,7 +279,8 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             }
             return super::print::outcome(&outcome, place.json);
         }
-        Command::Password { mailbox, password_file, withdraw_app_passwords } => {
+        Command::Password { mailbox, withdraw: true, withdraw_app_passwords, .. } => Operation::MailboxPasswordWithdraw { mailbox, app_passwords: withdraw_app_passwords },
+        Command::Password { mailbox, password_file, withdraw_app_passwords, .. } => {
             Operation::MailboxPassword { mailbox, password: password(password_file.as_deref())?, app_passwords: withdraw_app_passwords }
         }
     };

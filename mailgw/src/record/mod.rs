@@ -47,6 +47,7 @@ pub mod settings;
 pub mod tally;
 pub mod tls;
 pub mod tls_tally;
+pub mod unentered;
 pub mod usage;
 pub mod warning;
 pub mod words;

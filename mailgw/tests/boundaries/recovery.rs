@@ -47,7 +47,7 @@ fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
     let [one, two] = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
     let account = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap();
     let (number, mailbox) = (account.number, account.mailbox());
-    let old = gateway.directory.set_password(number, &NewPassword::Generated, NOW).unwrap();
+    let old = gateway.directory.set_password(number, &NewPassword::Generated, false, NOW).unwrap();
     let (_, app) = gateway.directory.new_app_password(number, None, &mailgw::directory::AppPasswordName::parse("手机").unwrap(), &[Scope::Imap], NOW).unwrap();
     let request = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}","proof":"card read by chip, face compared","papers":"counter 12, form 91"}}"#);
     let at = |offset: Duration| NOW + offset;
