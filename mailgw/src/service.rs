@@ -38,6 +38,7 @@ use crate::flow::hold;
 use crate::flow::load;
 use crate::flow::notification;
 use crate::flow::opening::renaming::Renaming;
+use crate::flow::owner_notices;
 use crate::flow::paper;
 use crate::flow::push::job::Jobs;
 use crate::flow::encryption;
@@ -302,6 +303,15 @@ impl Service {
 
     /// From a blocking thread.
     pub fn perform(&self, operation: Operation) -> Result<Outcome, Problem> {
+        let outcome = self.performed(operation);
+        // What was done is done, and owners hear of it: now, or when the service looks again.
+        if let Err(error) = owner_notices::tell_all(&self.gateway) {
+            tracing::warn!(%error, "owners are not told yet what was done to their mailboxes at the counter");
+        }
+        outcome
+    }
+
+    fn performed(&self, operation: Operation) -> Result<Outcome, Problem> {
         let gateway = &*self.gateway;
         let (directory, now) = (&gateway.directory, gateway.clock.now());
         match operation {

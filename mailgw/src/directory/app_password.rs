@@ -20,6 +20,7 @@ use super::operator::OperatorError;
 use crate::record::app_password::{AppPassword, AppPasswords, MOST, MOST_NAMES, MOST_OF_ONE, NameKeys, Scope, ScramKeys};
 use crate::record::certificate::Sealed;
 use crate::record::event::{self, Event};
+use crate::record::owner_notice::{Act, OwnerNotice};
 
 /// Five groups of five symbols of five bits: 125 bits, and no password of a mailbox has that form.
 const GROUP: usize = 5;
@@ -147,6 +148,7 @@ impl Directory {
             let made = AppPassword { number: passwords.made, name: name.0.clone(), operator, scopes: scopes.clone(), keys, by_name: by_name.clone(), made_at: unix_millis(now), last_used: None };
             let mut batch = still.into_iter().fold(Batch::new(), Batch::expect);
             Event::AppPasswordMade(leaf(number, &made)).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::AppPasswordMade { number: made.number, operator, scopes: scopes.clone() }, unix_millis(now))?;
             passwords.kept.push(made.clone());
             Ok((batch, made))
         })?;
@@ -165,6 +167,7 @@ impl Directory {
             let gone = at.map(|at| passwords.kept.remove(at)).ok_or(AppPasswordError::NotFound { mailbox: number, number: which })?;
             let mut batch = Batch::new();
             Event::AppPasswordWithdrawn(leaf(number, &gone)).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::AppPasswordWithdrawn { number: which }, unix_millis(now))?;
             Ok((batch, gone))
         });
         self.end_logins_by(number, Credential::App(which));

@@ -13,6 +13,7 @@ use crate::record::account::{self, Account, HeldDocument, Holder};
 use crate::record::app_password::AppPasswords;
 use crate::record::certificate::{Asked, Held, Sealed};
 use crate::record::event::{self, Event};
+use crate::record::owner_notice::{Act, OwnerNotice};
 use crate::record::{index, unentered};
 
 /// A card, its successor, a passport and a permit: nobody has more than this.
@@ -78,6 +79,7 @@ impl Directory {
                 batch = self.without_app_passwords(number, batch, now)?;
             }
             Event::PasswordSet(told(number)).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::PasswordSet { app_passwords }, unix_millis(now))?;
             Ok(Change { account, verifier: verifier.clone(), batch })
         });
         self.end_logins(number);
@@ -95,6 +97,7 @@ impl Directory {
                 batch = self.without_app_passwords(number, batch, now)?;
             }
             Event::PasswordWithdrawn(told(number)).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::PasswordWithdrawn { app_passwords }, unix_millis(now))?;
             Ok(Change { account, verifier: verifier.clone(), batch })
         });
         self.end_logins(number);

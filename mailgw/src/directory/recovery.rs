@@ -8,6 +8,7 @@ use super::change::{Change, told};
 use super::password::{NewPassword, Password};
 use super::{Directory, DirectoryError, unix_millis};
 use crate::record::event::{self, Event};
+use crate::record::owner_notice::{Act, OwnerNotice};
 use crate::record::recovery::Recovery;
 
 impl Directory {
@@ -44,6 +45,7 @@ impl Directory {
             batch = self.without_app_passwords(number, batch, now)?;
             Event::RecoveryEnded(event::RecoveryEnded { mailbox: number.to_string(), why: "completed".to_owned() }).append(&mut batch, unix_millis(now))?;
             Event::PasswordSet(told(number)).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::RecoveryCompleted, unix_millis(now))?;
             Ok(Change { account, verifier: verifier.clone(), batch })
         });
         self.end_logins(number);

@@ -21,6 +21,7 @@ pub mod notices;
 pub mod notification;
 pub mod opening;
 pub mod operator;
+pub mod owner_notices;
 pub mod paper;
 pub mod push;
 pub mod reading;

@@ -33,6 +33,7 @@ pub mod notice;
 pub mod notification;
 pub mod operator;
 pub mod outline;
+pub mod owner_notice;
 pub mod password;
 pub mod push;
 pub mod queue;
