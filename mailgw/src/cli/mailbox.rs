@@ -168,9 +168,9 @@ pub enum Command {
     /// the certificate of their own mailbox in the institution's name. Which of them sent a message is known here and told to nobody.
     #[command(subcommand)]
     Operator(super::operator::Command),
-    /// A new password for who lost every way into a mailbox: by a new proof of identity that two officers signed for, after a cooling-off
-    /// that any login ends. Without more: show what is under way.
-    #[command(after_help = "Examples:\n  openssl cms -sign -binary -in request.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox recover 1234567897 --request request.json --approval a.p7s --approval b.p7s --id-type 01 --name 测试甲 < number.txt\n  mailgw mailbox recover 1234567897 --complete")]
+    /// A new password for a citizen or an institution that lost every way into its mailbox: by a new proof of identity that two officers
+    /// signed for, after a cooling-off that any login ends. Without more: show what is under way.
+    #[command(after_help = "Examples:\n  openssl cms -sign -binary -in request.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox recover 1234567897 --request request.json --approval a.p7s --approval b.p7s --id-type 01 --name 测试甲 < number.txt\n  mailgw mailbox recover 2234567898 --request request.json --approval a.p7s --approval b.p7s --code 91440101MAT000018G --name 广州示范有限公司\n  mailgw mailbox recover 1234567897 --complete\n\nThe request:\n  {\"kind\": \"suiyin mailbox recovery v1\", \"mailbox\": \"1234567897\", \"proof\": \"card read by chip, face compared\", \"papers\": \"where they are\"}")]
     Recover(Box<super::recovery::Recover>),
     /// A phone or another mailbox that is told that something arrived, and nothing of what: show where, or record the owner's word. A code is
     /// sent there first, and the owner says it. Owners do the same by mail to `notice@` the domain.
