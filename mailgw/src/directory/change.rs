@@ -58,9 +58,9 @@ impl Directory {
         closed
     }
 
-    /// At the counter, where the letter with the password was lost: the administrator's word, not the owner's, and so of a mailbox that
-    /// nobody has logged in to, which holds nothing of anybody's own. `app_passwords`: those that were made go with it. The password is
-    /// given back for the one moment in which it is told.
+    /// At the counter, where the letter with the password was lost: the administrator's word, not the owner's, and so for a mailbox that
+    /// nobody has logged in to alone. `app_passwords`: those that were made go with it. The password is given back for the one moment in
+    /// which it is told.
     pub fn set_password(&self, number: MailboxNumber, new: &NewPassword, app_passwords: bool, now: OffsetDateTime) -> Result<Password, DirectoryError> {
         let found = self.get(number)?.ok_or(DirectoryError::NotFound)?;
         if !found.is_open() {
@@ -86,8 +86,8 @@ impl Directory {
         set.map(|_| password)
     }
 
-    /// The password opens nothing any more, and with `app_passwords` those of programs neither: against a thief, who else would end every
-    /// recovery by a login. That opens the mailbox to nobody, so one administrator's word is enough.
+    /// The password opens nothing any more, and with `app_passwords` those of programs neither: against a thief, who would end every recovery
+    /// by a login. It opens the mailbox to nobody, so one administrator's word is enough.
     pub fn withdraw_password(&self, number: MailboxNumber, app_passwords: bool, now: OffsetDateTime) -> Result<Account, DirectoryError> {
         // One that nobody is told, and nobody can guess.
         let verifier = self.hasher.verifier(&Password::generate(&*self.random)?, &*self.random)?;

@@ -170,14 +170,14 @@ fn is_owners(gateway: &Gateway, account: &Account, papers: &Papers, now: OffsetD
 
 fn notice(gateway: &Gateway, account: &Account, now: OffsetDateTime, due: OffsetDateTime) -> Vec<u8> {
     let due = header::date(due);
-    let (by, proof) = match account.holder {
-        Holder::Citizen { .. } => ("身份证件", "of your identity"),
-        Holder::Institution { .. } => ("单位证照", "that your institution is who it says"),
+    let (by, with) = match account.holder {
+        Holder::Citizen { .. } => ("身份证件", "a proof of your identity"),
+        Holder::Institution { .. } => ("单位证照", "your institution's papers"),
     };
     let text = format!(
         "您好：\n\n有人凭{by}在服务窗口申请重设本邮箱的密码。如无人登录，新密码将于 {due} 之后设置，届时原密码及各程序专用密码一律失效。\n\n\
          如非您本人申请：请在此之前登录一次本邮箱，申请即自动取消，并请联系服务窗口。\n如系您本人申请：无须操作。\n\n\
-         Dear owner,\n\nsomebody asked at the counter, with a proof {proof}, for a new password of this mailbox. Unless somebody logs in, it is set after {due}; then no former password, programs' own included, opens the mailbox any more.\n\n\
+         Dear owner,\n\nsomebody asked at the counter, with {with}, for a new password of this mailbox. Unless somebody logs in, it is set after {due}; then no former password, programs' own included, opens the mailbox any more.\n\n\
          If it was not you: log in once before then, which cancels it, and tell the counter.\nIf it was you: there is nothing to do.\n"
     );
     letter::to_owner(gateway, account, "recovery notice", "有人申请重设您的邮箱密码 / A new password was asked for", &text, now)
