@@ -173,6 +173,12 @@ def bound():
 
 def maildrop():
     secret = given["every"]
+    # That the counter made a password is told in the mailbox, and its owner puts that away.
+    imap = by_imap(lambda it: it.login(user, secret))
+    assert imap.search(None, "SUBJECT", '"Your mailbox has a new app password"')[1][0].split() == [b"1"]
+    imap.store("1", "+FLAGS", r"(\Deleted)")
+    imap.expunge()
+    imap.logout()
     client = pop("pop3s")
     offered = client.capa()
     assert {"TOP", "UIDL", "USER", "SASL", "PIPELINING", "RESP-CODES"} <= offered.keys() and "STLS" not in offered, offered

@@ -163,6 +163,21 @@ impl Office {
         openssl(&sign, &self.home).ok();
     }
 
+    /// An officer of the authority with a key of the own: `NAME.pem` and `NAME.key`.
+    pub fn officer(&self, name: &str, number: &str) {
+        self.authority.request(name, "/C=CN");
+        self.authority.issue(name, "officer", &["--officer", "陈一", "--number", number]);
+    }
+
+    /// An officer's signature over a file, by OpenSSL, into `NAME.p7s`.
+    pub fn approve(&self, file: &str, name: &str) {
+        let (certificate, key, signature) = (format!("{name}.pem"), format!("{name}.key"), format!("{name}.p7s"));
+        let chain = std::fs::read_to_string(self.home.join(&certificate)).expect("an officer's certificate");
+        let (_, issuers) = chain.split_once("-----END CERTIFICATE-----\n").expect("its issuers");
+        self.write("issuers.pem", issuers.as_bytes());
+        openssl(&["cms", "-sign", "-binary", "-in", file, "-signer", &certificate, "-certfile", "issuers.pem", "-inkey", &key, "-outform", "PEM", "-out", &signature], &self.home).ok();
+    }
+
     /// Signs and pushes the city's file of a kind.
     pub fn push(&self, kind: &str) -> Said {
         self.sign(kind);

@@ -2,7 +2,7 @@
 //! imaplib, smtplib, poplib, curl and OpenSSL.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use certs_test::office::{DOMAIN, HOST, Office};
+use certs_test::office::{Account, DOMAIN, HOST, Office};
 use certs_test::programs::{free_port, openssl, oracle, program, run};
 use serde_json::{Value, json};
 
@@ -41,6 +41,14 @@ fn made(office: &Office, mailbox: &str, scopes: &str, name: &str) -> String {
     made["password"].as_str().unwrap().to_owned()
 }
 
+/// How many mails of the gateway's own, whose subject has these words, are in an owner's inbox; looked for with curl.
+fn told(office: &Office, owner: &Account, words: &str) -> usize {
+    let (user, url) = (format!("{}:{}", owner.address, owner.password), format!("imaps://localhost:{}/INBOX", office.imaps));
+    let search = format!("SEARCH FROM postmaster SUBJECT \"{words}\"");
+    let said = run("curl", &["-sS", "--cacert", "ca/root.pem", "-u", &user, &url, "-X", &search], &office.home).ok();
+    said.trim().strip_prefix("* SEARCH").unwrap().split_whitespace().count()
+}
+
 #[test]
 fn app_passwords_proved_told_and_withdrawn() {
     let place = tempfile::tempdir().unwrap();
@@ -56,6 +64,9 @@ fn app_passwords_proved_told_and_withdrawn() {
     let listed = office.mailgw(&["--json", "mailbox", "app-password", "list", &user]).json();
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert!(listed[0]["last_used"].is_string() && !listed.to_string().contains(&every));
+    // Its owner was told of each.
+    let owner = office.people.first().unwrap();
+    assert_eq!([told(&office, owner, "Your mailbox has a new app password"), told(&office, owner, "An app password of your mailbox was withdrawn")], [2, 1]);
     // Neither a password nor what its owner calls it stands in a log.
     let log = std::fs::read_to_string(office.home.join("mailgw.log")).unwrap();
     assert!(![every.as_str(), reading.as_str(), "手机"].iter().any(|word| log.contains(word)));
@@ -98,6 +109,7 @@ fn a_citizens_certificate_opens_the_mailbox_until_it_is_revoked() {
     let revoke = [ca.as_str(), "--dir", "ca", "--passphrase-file", "pass", "revoke", &anna, "--reason", "key-compromise"].map(str::to_owned);
     let given = json!({ "ports": ports, "user": user, "other": other, "every": made(&office, &user, "imap,smtp", "手机"), "revoke": revoke });
     judged(&office, &given, "certificate");
+    assert_eq!(told(&office, office.people.first().unwrap(), "A certificate of your mailbox was asked for"), 1);
 }
 
 #[test]
@@ -137,8 +149,7 @@ fn several_persons_work_in_an_institutions_mailbox_and_one_who_is_ended_is_out()
     let number = |address: &str| address.split('@').next().unwrap().to_owned();
     office.authority.request("anna", "/C=CN");
     office.mailgw(&["--json", "mailbox", "certificate", &anna, "--request", "anna.csr", "--out", "anna.pem"]).ok();
-    office.authority.request("officer", "/C=CN");
-    office.authority.issue("officer", "officer", &["--officer", "陈一", "--number", "A-17"]);
+    office.officer("officer", "A-17");
     // An officer names the first, who names another.
     let order = |order: &str, papers: &str, signer: &str| {
         office.write("order.json", format!(r#"{{"kind":"suiyin mailbox operator v1","mailbox":"{}","order":{order},"papers":"{papers}"}}"#, number(&firm)).as_bytes());
@@ -160,12 +171,27 @@ fn several_persons_work_in_an_institutions_mailbox_and_one_who_is_ended_is_out()
         "names": ["perator", number(&anna), "李四"],
     });
     let said = judged(&office, &given, "operators");
-    let told: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
-    let sent = |at: usize| office.mailgw(&["--json", "mailbox", "operator", "sent", &firm, told["ids"][at].as_str().unwrap()]).json()[0]["number"].as_u64();
+    let sent_as: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let sent = |at: usize| office.mailgw(&["--json", "mailbox", "operator", "sent", &firm, sent_as["ids"][at].as_str().unwrap()]).json()[0]["number"].as_u64();
     assert_eq!([sent(0), sent(1)], [Some(1), Some(2)]);
     let shown = office.mailgw(&["--json", "mailbox", "show", &firm]).json();
     assert_eq!(shown["operators"].as_array().unwrap().iter().map(|one| one["ended_by"].as_str().unwrap()).collect::<Vec<_>>(), ["the counter", "the counter"]);
     assert!(!office.mailgw(&["mailbox", "show", &firm]).ok().contains("李四"));
+    let owner = office.institutions.first().unwrap();
+    assert_eq!(told(&office, owner, "Your mailbox has a new operator"), 2);
+    // It lost every way in, says somebody with its papers whom two officers saw; and somebody logs in.
+    office.officer("other", "A-18");
+    office.write("request.json", format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{}","proof":"licence and legal representative seen","papers":"counter 12, form 93"}}"#, number(&firm)).as_bytes());
+    ["officer", "other"].iter().for_each(|officer| office.approve("request.json", officer));
+    let recover = |more: &[&str]| office.mailgw(&[&["--json", "mailbox", "recover", &firm], more].concat());
+    let (code, name) = (shown["code"].as_str().unwrap().to_owned(), shown["name"].as_str().unwrap().to_owned());
+    let apply = |approvals: &[&str], name: &str| recover(&[&["--request", "request.json", "--code", &code, "--name", name], approvals].concat());
+    let both = ["--approval", "officer.p7s", "--approval", "other.p7s"];
+    assert!(apply(&both[..2], &name).err.contains("\"officers\"") && apply(&both, "广州另一有限公司").err.contains("\"not-the-owner\""));
+    assert_eq!(apply(&both, &name).json()["officers"], json!(["A-17", "A-18"]));
+    assert!(recover(&["--complete"]).err.contains("\"cooling-off\""));
+    assert_eq!(told(&office, owner, "A new password was asked for"), 1);
+    assert_eq!((recover(&[]).json(), apply(&both, &name).code), (Value::Null, 5));
     let log = std::fs::read_to_string(office.home.join("mailgw.log")).unwrap();
     assert!(![passwords[0].as_str(), passwords[1].as_str(), "李四"].iter().any(|word| log.contains(word)));
 }

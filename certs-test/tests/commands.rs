@@ -249,17 +249,23 @@ fn closed(office: &Office) {
     let user = format!("{}:{}", account.address, account.password);
     let url = format!("imaps://localhost:{}/INBOX", office.imaps);
     curl(&["-u", &user, &url, "-X", "NOOP"]).ok();
-    // Whoever is logged in is logged out, waiting or not, by a new password and by the end of the mailbox.
+    // Whoever is logged in is logged out, waiting or not, when the password is withdrawn and by the end of the mailbox.
     let session = [office.imaps.to_string(), account.address.clone(), account.password.clone()];
     let judge = concat!(env!("CARGO_MANIFEST_DIR"), "/oracles/logged_out.py");
-    let logged_out = |change: &str| {
+    let logged_out = |change: &str, session: &[String; 3]| {
         let mailgw = program("mailgw");
         let arguments = [judge, &session[0], &session[1], &session[2], mailgw.to_str().unwrap(), change, &office.people[2].address, &office.people[2].password];
         run(oracle("python"), &arguments, &office.home)
     };
-    office.write("password", format!("{}\n", account.password).as_bytes());
-    logged_out("password").ok();
-    logged_out("close").ok();
+    // One word sets a password until somebody was in; afterwards it only withdraws one.
+    let guest = office.mailgw(&["--json", "mailbox", "open", "--id-type", "03", "--id-no", "UTO-L898902C3", "--name", "ANNA MARIA ERIKSSON"]).json();
+    let address = guest["address"].as_str().unwrap();
+    let told = office.mailgw(&["--json", "mailbox", "password", address]).json()["password"].as_str().unwrap().to_owned();
+    let again = [office.imaps.to_string(), address.to_owned(), told.clone()];
+    logged_out("password", &again).ok();
+    refused(&office.mailgw(&["--json", "mailbox", "password", address]), 3, "mailbox-entered", "mailgw mailbox recover");
+    assert_eq!(curl(&["-u", &format!("{address}:{told}"), &url, "-X", "NOOP"]).code, 67);
+    logged_out("close", &session).ok();
     assert_eq!(office.mailgw(&["--json", "mailbox", "show", &account.address]).json()["state"], "closed");
     assert_eq!(curl(&["-u", &user, &url, "-X", "NOOP"]).code, 67);
     std::fs::write(office.home.join("letter.eml"), "Subject: late\r\n\r\nx\r\n").unwrap();

@@ -40,14 +40,31 @@ fn a_mailbox_is_marked_emptied_restored_held_and_taken_along() {
     assert_eq!(office.mailgw(&["--json", "mailbox", "deleted", &owner.address, "--folder", "Work"]).json().as_array().unwrap().len(), 5);
     assert_eq!(office.mailgw(&["--json", "mailbox", "undelete", &owner.address, "--request", "form 77"]).json()["restored"], 10);
     judge(&office, "back");
-    // Held by a court alone, which alone ends it.
+    // Held by a court alone, which alone ends it, by two officers' hands.
     let hold = |more: &[&str]| office.mailgw(&[&["--json", "mailbox", "hold", &owner.address], more].concat());
     assert_eq!(hold(&["--authority", "广州市中级人民法院", "--reason", "(2026)粤01执123号", "--until", "2001-01-01T00:00:00Z"]).code, 2);
     let until = (time::OffsetDateTime::now_utc() + time::Duration::days(30)).format(&time::format_description::well_known::Rfc3339).unwrap();
     assert_eq!(hold(&["--authority", "广州市中级人民法院", "--reason", "(2026)粤01执123号", "--until", &until]).json()[0]["holds"], true);
     assert_eq!(shown(&office)["legal_holds"], 1);
-    assert_ne!(hold(&["--lift", "1", "--authority", "somebody", "--reason", "x"]).code, 0);
-    assert_eq!(hold(&["--lift", "1", "--authority", "广州市中级人民法院", "--reason", "(2026)粤01执124号"]).json()[0]["holds"], false);
+    office.officer("one", "A-1");
+    office.officer("two", "A-2");
+    let lift = |authority: &str, approvals: &[&str]| {
+        let number = owner.address.split('@').next().unwrap();
+        let request = format!(r#"{{"kind":"suiyin mailbox hold lift v1","mailbox":"{number}","hold":1,"authority":"{authority}","reason":"(2026)粤01执124号","papers":"counter 12, form 91"}}"#);
+        office.write("lift.json", request.as_bytes());
+        ["one", "two"].iter().for_each(|officer| office.approve("lift.json", officer));
+        hold(&[&["--lift", "lift.json"], approvals].concat())
+    };
+    let both = ["--approval", "one.p7s", "--approval", "two.p7s"];
+    let refused = |said: certs_test::programs::Said, code: &str| assert!(said.code == 3 && said.err.contains(&format!("\"{code}\"")), "{said:?}");
+    refused(lift("somebody", &both), "other-authority");
+    refused(lift("广州市中级人民法院", &both[..2]), "officers");
+    refused(lift("广州市中级人民法院", &["--approval", "one.p7s", "--approval", "one.p7s"]), "officers");
+    assert_eq!(hold(&["--lift", "lift.json"]).code, 2);
+    assert_eq!(shown(&office)["legal_holds"], 1);
+    let lifted = lift("广州市中级人民法院", &both).json();
+    assert_eq!((&lifted[0]["holds"], &lifted[0]["lifted_by"]), (&false.into(), &serde_json::json!(["A-1", "A-2"])));
+    assert_eq!(lift("广州市中级人民法院", &both).code, 4);
     // As files: proved by us, by OpenSSL, read by others, altered, and loaded elsewhere once.
     for format in ["maildir", "mbox"] {
         let said = office.mailgw(&["--json", "mailbox", "archive", &owner.address, "--out", format, "--format", format, "--request", "form 78"]).json();

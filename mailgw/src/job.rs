@@ -23,6 +23,7 @@ use crate::flow::notices::{Collected, collect};
 use crate::flow::notification::forget_counted;
 use crate::flow::opening::lapse;
 use crate::flow::{consent, paper, reading};
+use crate::flow::owner_notices;
 use crate::flow::retention::retain;
 use crate::flow::submit::forget_usage;
 use crate::flow::warnings::warn_all;
@@ -191,6 +192,19 @@ pub async fn warnings(gateway: Arc<Gateway>, shutdown: Shutdown) {
             Err(error) if begins => tracing::warn!(%error, "owners of mailboxes that fill up are not told yet"),
             Ok(told) if told > 0 => tracing::info!(told, "owners were told that their mailboxes fill up"),
             _ => {}
+        }
+    }).await;
+}
+
+/// Tells owners until shutdown what was done at the counter to who can open their mailbox, where that could not be told at once.
+pub async fn owner_notices(gateway: Arc<Gateway>, shutdown: Shutdown) {
+    let mut fault = Fault::default();
+    Turns::every(ASK_EVERY, shutdown).take(move || owner_notices::tell_all(&gateway), |done| {
+        let begins = fault.begins(done.is_err());
+        if let Err(error) = done
+            && begins
+        {
+            tracing::warn!(%error, "owners are not told yet what was done to their mailboxes at the counter");
         }
     }).await;
 }

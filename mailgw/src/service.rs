@@ -38,6 +38,7 @@ use crate::flow::hold;
 use crate::flow::load;
 use crate::flow::notification;
 use crate::flow::opening::renaming::Renaming;
+use crate::flow::owner_notices;
 use crate::flow::paper;
 use crate::flow::push::job::Jobs;
 use crate::flow::encryption;
@@ -99,13 +100,15 @@ pub enum Operation {
     MailboxShow { mailbox: String },
     MailboxList(Query),
     MailboxClose { mailbox: String },
-    /// `app_passwords`: those of its programs are withdrawn with it.
+    /// Of a mailbox that nobody has logged in to. `app_passwords`: those of its programs are withdrawn with it.
     MailboxPassword {
         mailbox: String,
         password: Option<TypedPassword>,
         #[serde(default)]
         app_passwords: bool,
     },
+    /// It opens nothing any more; `app_passwords`: nor do those of its programs.
+    MailboxPasswordWithdraw { mailbox: String, app_passwords: bool },
     /// One more password of the mailbox, for one program.
     AppPasswordNew {
         mailbox: String,
@@ -147,6 +150,8 @@ pub enum Operation {
     MailboxUndelete { mailbox: String, folder: Option<String>, since: Option<u64>, request: String },
     /// Legal holds; with a word, what an authority says now.
     MailboxHold { mailbox: String, word: Option<hold::Word> },
+    /// One ends, as two officers signed.
+    MailboxHoldLift { mailbox: String, lift: hold::SignedLift },
     /// Applications for mailboxes, and the registries whose word counts.
     Opening(OpeningOperation),
     ExportLog { directory: PathBuf },
@@ -298,6 +303,15 @@ impl Service {
 
     /// From a blocking thread.
     pub fn perform(&self, operation: Operation) -> Result<Outcome, Problem> {
+        let outcome = self.performed(operation);
+        // What was done is done, and owners hear of it: now, or when the service looks again.
+        if let Err(error) = owner_notices::tell_all(&self.gateway) {
+            tracing::warn!(%error, "owners are not told yet what was done to their mailboxes at the counter");
+        }
+        outcome
+    }
+
+    fn performed(&self, operation: Operation) -> Result<Outcome, Problem> {
         let gateway = &*self.gateway;
         let (directory, now) = (&gateway.directory, gateway.clock.now());
         match operation {
@@ -345,9 +359,10 @@ impl Service {
             Operation::MailboxDeleted { mailbox, folder, since } => self.deleted(&mailbox, &Choice { folder, since }),
             Operation::MailboxUndelete { mailbox, folder, since, request } => self.undelete(&mailbox, &Choice { folder, since }, &request),
             Operation::MailboxHold { mailbox, word } => Ok(Outcome::MailboxHolds(match word {
-                Some(word) => hold::say(gateway, &mailbox, &word)?,
+                Some(word) => hold::set(gateway, &mailbox, &word)?,
                 None => hold::show(gateway, &mailbox)?,
             })),
+            Operation::MailboxHoldLift { mailbox, lift } => Ok(Outcome::MailboxHolds(hold::lift(gateway, &self.lists, &mailbox, &lift)?)),
             Operation::SenderSet { bureau, address, holds } => {
                 let said = if holds { senders::allow(&*gateway.store, directory, &bureau, &address, now) } else { senders::withdraw(&*gateway.store, &bureau, &address, now) };
                 Ok(Outcome::Senders(vec![said?]))
@@ -360,14 +375,12 @@ impl Service {
             }
             Operation::MailboxPassword { mailbox, password, app_passwords } => {
                 let (number, made) = (self.number(&mailbox)?, password.is_none());
-                // First: who took a password away from a thief must not be left with the thief's other one.
-                if app_passwords {
-                    for kept in directory.app_passwords(number)? {
-                        directory.withdraw_app_password(number, kept.number, now)?;
-                    }
-                }
-                let set = directory.set_password(number, &password.map_or(NewPassword::Generated, NewPassword::from), now)?;
+                let set = directory.set_password(number, &password.map_or(NewPassword::Generated, NewPassword::from), app_passwords, now)?;
                 Ok(self::mailbox(directory.show(&mailbox)?, told(made, &set)))
+            }
+            Operation::MailboxPasswordWithdraw { mailbox, app_passwords } => {
+                let account = directory.withdraw_password(self.number(&mailbox)?, app_passwords, now)?;
+                Ok(self::mailbox(directory.shown(&account), None))
             }
             Operation::AppPasswordNew { mailbox, name, scopes, operator } => {
                 let (number, name) = (self.number(&mailbox)?, AppPasswordName::parse(&name).map_err(DirectoryError::from)?);

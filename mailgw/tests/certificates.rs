@@ -13,6 +13,7 @@ use mailgw::flow::certificate::{Told, certify, show, take, tell_all, withdraw};
 use mailgw::gateway::Gateway;
 use mailgw::policy;
 use mailgw::record::event::{Event, STREAM};
+use mailgw::record::owner_notice::{Act, OwnerNotice};
 use mailgw::record::settings::Settings;
 use mailgw::registrar::authority::Authority;
 use mailgw::registrar::{self, Signed};
@@ -234,6 +235,12 @@ impl City {
         }
     }
 
+    /// What owners are to be told, and whose mailbox it is of.
+    fn owed(&self) -> Vec<(String, Act)> {
+        let (from, to) = OwnerNotice::range();
+        self.store.scan(&from, &to, 100).unwrap().iter().map(|(_, owed)| OwnerNotice::decode(owed).unwrap()).map(|owed| (owed.mailbox, owed.act)).collect()
+    }
+
     fn events(&self) -> Vec<Event> {
         self.store.read_stream(STREAM, 0, 10_000).unwrap().iter().map(|leaf| Event::from_leaf(leaf).unwrap().0).collect()
     }
@@ -281,6 +288,8 @@ fn a_certificate_is_kept_with_its_mailbox_and_found_by_pseudonym_here_alone() {
     let events = city.events();
     let kinds = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
     assert_eq!((kinds(|event| matches!(event, Event::RegistrarInstalled(_))), kinds(|event| matches!(event, Event::CertificateAsked(_))), kinds(|event| matches!(event, Event::CertificateHeld(_)))), (1, 2, 2));
+    // Both owners are told that one was asked for.
+    assert_eq!(city.owed(), [(mine.clone(), Act::CertificateAsked), (other, Act::CertificateAsked)]);
     // Who gets none.
     let institution = city.open(&Words { code: Some("12440100MAT9901707".into()), name: Some("运营中心".into()), ..Words::default() });
     for (mailbox, request, expected) in [(institution.as_str(), new_request(), "institution"), ("1234567897", new_request(), "mailbox"), (&mine, "no request".into(), "request"), (&mine, "x".repeat(20_000), "request")] {
@@ -353,7 +362,9 @@ fn an_answer_that_is_not_the_owners_is_not_kept() {
     ] {
         assert_eq!(code(take(&gateway, &mine, &brought)), expected);
     }
+    assert!(city.owed().iter().all(|(_, act)| *act == Act::CertificateAsked));
     take(&gateway, &mine, &certificate(root, mail, "2.2", &address(&mine))).map(|_| ()).unwrap();
+    assert_eq!(city.owed().last(), Some(&(mine.clone(), Act::CertificateRenewed)));
     assert!(show(&gateway, &mine).is_ok());
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use keys::{DataKey, KeyStore, Passphrase};
-use mailgw::directory::{Applicant, Credential, Directory, NewPassword, Ordered, Scope, Somebody, Words, today};
+use mailgw::directory::{Applicant, Credential, Directory, DirectoryError, NewPassword, Ordered, Scope, Somebody, Words, today};
 use mailgw::flow::login::Logins;
 use mailgw::flow::token_login::TokenLogins;
 use mailgw::record::operator::By;
@@ -206,6 +206,9 @@ fn it_ends_no_recovery() {
     assert!(city.store.commit(Batch::new().put(place, sealed)).is_ok());
     assert!(city.enter(&city.token(&city.key, &city.address(city.citizen), "1"), None).is_ok());
     assert_eq!(city.directory.recovery(city.citizen).unwrap(), Some(recovery));
+    // Somebody was in all the same, and no one word sets the password any more.
+    let set = |number| city.directory.set_password(number, &NewPassword::Generated, false, NOW);
+    assert!(matches!(set(city.citizen), Err(DirectoryError::Entered { .. })) && set(city.firm).is_ok());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use runtime::terminal::line;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::flow::hold::{ShownHold, Word};
+use crate::flow::hold::{ShownHold, SignedLift, Word};
 use super::found::read_text;
 use crate::service::{NewRules, Operation, ShownDeleted, ShownVerified};
 
@@ -56,9 +56,9 @@ pub enum Command {
         #[arg(long)]
         request: String,
     },
-    /// Legal holds: show them, set one by a named authority's word, end one by the same authority's. While one lasts nothing of the
-    /// mailbox is deleted for good, nor of what is remembered of pushes to it.
-    #[command(after_help = "Examples:\n  mailgw mailbox hold 1234567897 --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00+08:00\n  mailgw mailbox hold 1234567897 --lift 1 --authority 广州市中级人民法院 --reason '(2026)粤01执124号'\n  mailgw mailbox hold 1234567897")]
+    /// Legal holds: show them, set one by a named authority's word, end one by the same authority's, for which two officers signed within a
+    /// day. While one lasts nothing of the mailbox is deleted for good, nor of what is remembered of pushes to it.
+    #[command(after_help = "Examples:\n  mailgw mailbox hold 1234567897 --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00+08:00\n  mailgw mailbox hold 1234567897\n  openssl cms -sign -binary -in lift.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox hold 1234567897 --lift lift.json --approval a.p7s --approval b.p7s\n\nThe request, lift.json:\n  {\"kind\": \"suiyin mailbox hold lift v1\", \"mailbox\": \"1234567897\", \"hold\": 1, \"authority\": \"广州市中级人民法院\",\n   \"reason\": \"(2026)粤01执124号\", \"papers\": \"where they are\"}")]
     Hold {
         mailbox: String,
         #[arg(long, requires = "reason")]
@@ -66,11 +66,14 @@ pub enum Command {
         #[arg(long, requires = "authority")]
         reason: Option<String>,
         /// When it ends by itself, RFC 3339, within ten years; without it when it is lifted.
-        #[arg(long, requires = "authority", conflicts_with = "lift")]
+        #[arg(long, requires = "authority")]
         until: Option<String>,
-        /// End the hold of this number.
-        #[arg(long, value_name = "NUMBER", requires = "authority")]
-        lift: Option<u64>,
+        /// End a hold: the request as JSON, whose authority is the one that set it.
+        #[arg(long, value_name = "FILE", requires = "approval", conflicts_with = "authority")]
+        lift: Option<PathBuf>,
+        /// PEM: an officer's detached signature over the request, with the officer's certificate and its issuers; twice.
+        #[arg(long, value_name = "FILE", requires = "lift")]
+        approval: Vec<PathBuf>,
     },
 }
 
@@ -84,13 +87,13 @@ pub fn operation(command: Command) -> Result<Operation, Problem> {
         }
         Command::Deleted { mailbox, folder, since } => Operation::MailboxDeleted { mailbox, folder, since: moment(since.as_deref())? },
         Command::Undelete { mailbox, folder, since, request } => Operation::MailboxUndelete { mailbox, folder, since: moment(since.as_deref())?, request },
-        Command::Hold { mailbox, authority, reason, until, lift } => {
-            let word = match (authority, reason, moment(until.as_deref())?, lift) {
-                (Some(authority), Some(reason), until_unix_millis, None) => Some(Word::Set { authority, reason, until_unix_millis }),
-                (Some(authority), Some(reason), None, Some(number)) => Some(Word::Lift { number, authority, reason }),
-                (None, None, None, None) => None,
-                _ => return Err(Problem::new(Exit::Usage, "hold", "a hold is set or ended by an authority, for a reason", "give --authority and --reason")),
-            };
+        Command::Hold { mailbox, lift: Some(lift), approval, .. } => {
+            let approvals = approval.iter().map(|path| read_text(path)).collect::<Result<_, _>>()?;
+            Operation::MailboxHoldLift { mailbox, lift: SignedLift { request: read_text(&lift)?, approvals } }
+        }
+        Command::Hold { mailbox, authority, reason, until, .. } => {
+            let until_unix_millis = moment(until.as_deref())?;
+            let word = authority.zip(reason).map(|(authority, reason)| Word { authority, reason, until_unix_millis });
             Operation::MailboxHold { mailbox, word }
         }
     })
@@ -127,7 +130,8 @@ pub fn holds(holds: &[ShownHold]) -> Result<(), Problem> {
     }
     holds.iter().try_for_each(|hold| {
         let state = match hold.lifted_unix_millis {
-            Some(at) => format!("lifted {}", shown(at)),
+            Some(at) if hold.lifted_by.is_empty() => format!("lifted {}", shown(at)),
+            Some(at) => format!("lifted {} by officers {}", shown(at), hold.lifted_by.join(", ")),
             None if hold.holds => "holds".to_owned(),
             None => "over".to_owned(),
         };

@@ -168,9 +168,9 @@ pub enum Command {
     /// the certificate of their own mailbox in the institution's name. Which of them sent a message is known here and told to nobody.
     #[command(subcommand)]
     Operator(super::operator::Command),
-    /// A new password for who lost every way into a mailbox: by a new proof of identity that two officers signed for, after a cooling-off
-    /// that any login ends. Without more: show what is under way.
-    #[command(after_help = "Examples:\n  openssl cms -sign -binary -in request.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox recover 1234567897 --request request.json --approval a.p7s --approval b.p7s --id-type 01 --name 测试甲 < number.txt\n  mailgw mailbox recover 1234567897 --complete")]
+    /// A new password for a citizen or an institution that lost every way into its mailbox: by a new proof of identity that two officers
+    /// signed for, after a cooling-off that any login ends. Without more: show what is under way.
+    #[command(after_help = "Examples:\n  openssl cms -sign -binary -in request.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox recover 1234567897 --request request.json --approval a.p7s --approval b.p7s --id-type 01 --name 测试甲 < number.txt\n  mailgw mailbox recover 2234567898 --request request.json --approval a.p7s --approval b.p7s --code 91440101MAT000018G --name 广州示范有限公司\n  mailgw mailbox recover 1234567897 --complete\n\nThe request:\n  {\"kind\": \"suiyin mailbox recovery v1\", \"mailbox\": \"1234567897\", \"proof\": \"card read by chip, face compared\", \"papers\": \"where they are\"}")]
     Recover(Box<super::recovery::Recover>),
     /// A phone or another mailbox that is told that something arrived, and nothing of what: show where, or record the owner's word. A code is
     /// sent there first, and the owner says it. Owners do the same by mail to `notice@` the domain.
@@ -180,14 +180,18 @@ pub enum Command {
     Archive(super::archive::Command),
     #[command(flatten)]
     Kept(super::kept::Command),
-    /// Set a new password; one is made unless one is given.
-    #[command(after_help = "Example:\n  mailgw mailbox password 1234567897")]
+    /// A new password for a mailbox that nobody has logged in to, whose letter was lost, say; one is made unless one is given. After the
+    /// first login there is `recover`. A password that a thief has is withdrawn before it.
+    #[command(after_help = "Examples:\n  mailgw mailbox password 1234567897\n  mailgw mailbox password 1234567897 --withdraw --withdraw-app-passwords     # nobody logs in by one any more; certificates and tokens stand")]
     Password {
         mailbox: String,
         /// A file whose first line is the password.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", conflicts_with = "withdraw")]
         password_file: Option<PathBuf>,
-        /// Withdraw the mailbox's app passwords as well: after a theft, say.
+        /// The present one opens nothing any more, and who is logged in is logged out; none takes its place.
+        #[arg(long)]
+        withdraw: bool,
+        /// Withdraw the mailbox's app passwords as well.
         #[arg(long)]
         withdraw_app_passwords: bool,
     },
@@ -275,7 +279,8 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             }
             return super::print::outcome(&outcome, place.json);
         }
-        Command::Password { mailbox, password_file, withdraw_app_passwords } => {
+        Command::Password { mailbox, withdraw: true, withdraw_app_passwords, .. } => Operation::MailboxPasswordWithdraw { mailbox, app_passwords: withdraw_app_passwords },
+        Command::Password { mailbox, password_file, withdraw_app_passwords, .. } => {
             Operation::MailboxPassword { mailbox, password: password(password_file.as_deref())?, app_passwords: withdraw_app_passwords }
         }
     };

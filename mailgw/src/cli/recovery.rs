@@ -8,22 +8,26 @@ use runtime::terminal::line;
 
 use super::found::read_text;
 use super::mailbox::{first_line, password};
-use crate::flow::recovery::{Application, Shown};
+use crate::flow::recovery::{Application, Papers, Shown};
 use crate::service::{Operation, TypedPassword};
 
 #[derive(Debug, Args)]
 pub struct Recover {
     mailbox: String,
     /// JSON that two officers signed: kind `suiyin mailbox recovery v1`, mailbox (ten digits), proof, papers.
-    #[arg(long, value_name = "FILE", requires_all = ["approval", "id_type", "name"])]
+    #[arg(long, value_name = "FILE", requires_all = ["approval", "name"])]
     request: Option<PathBuf>,
     /// PEM: an officer's detached signature over the request, with the officer's certificate and its issuers; twice.
     #[arg(long, value_name = "FILE")]
     approval: Vec<PathBuf>,
     /// Of the document that was shown; its number is read from standard input.
-    #[arg(long)]
+    #[arg(long, requires = "request", conflicts_with = "code")]
     id_type: Option<String>,
-    #[arg(long)]
+    /// An institution's credit code.
+    #[arg(long, requires = "request")]
+    code: Option<String>,
+    /// The owner's, as it stands on what was shown.
+    #[arg(long, requires = "request")]
     name: Option<String>,
     /// The cooling-off is over: set the new password; one is made unless one is given.
     #[arg(long, conflicts_with_all = ["request", "cancel"])]
@@ -45,9 +49,13 @@ pub fn operation(recover: Recover) -> Result<Operation, Problem> {
                 return Err(Problem::new(Exit::Usage, "recovery-request", "the request is of another mailbox", "give the number that was signed"));
             }
             let approvals = recover.approval.iter().map(|path| read_text(path)).collect::<Result<_, _>>()?;
-            let id_no = TypedPassword::new(first_line(std::io::stdin().lock(), "standard input")?);
-            let (id_type, name) = (recover.id_type.unwrap_or_default(), TypedPassword::new(recover.name.unwrap_or_default()));
-            Operation::RecoveryApply(Box::new(Application { request, approvals, id_type, id_no, name }))
+            let name = recover.name.unwrap_or_default();
+            let papers = match (recover.id_type, recover.code) {
+                (Some(id_type), _) => Papers::Citizen { id_type, id_no: TypedPassword::new(first_line(std::io::stdin().lock(), "standard input")?), name: TypedPassword::new(name) },
+                (None, Some(code)) => Papers::Institution { code, name },
+                (None, None) => return Err(Problem::new(Exit::Usage, "papers", "it is not said whose papers were shown", "give --id-type, or --code of an institution")),
+            };
+            Operation::RecoveryApply(Box::new(Application { request, approvals, papers }))
         }
         (None, true, _) => Operation::RecoveryComplete { mailbox, password: password(recover.password_file.as_deref())? },
         (None, _, true) => Operation::RecoveryCancel { mailbox },

@@ -92,6 +92,7 @@ async fn run(mut service: Service, configuration: &Configuration, directory: &Pa
     background.begin("evidence", evidence(&service, &metrics, shutdown.clone())?);
     background.begin("notices", notices(&service, outboxes, &metrics, shutdown.clone())?);
     background.begin("notifications", notifications(&service, configuration.texts.as_ref(), Arc::clone(&standing), &metrics, shutdown.clone())?);
+    background.begin("owner notices", crate::job::owner_notices(Arc::clone(&service.gateway), shutdown.clone()));
     background.begin("warnings", crate::job::warnings(Arc::clone(&service.gateway), shutdown.clone()));
     background.begin("forgetting", crate::job::forgetting(Arc::clone(&service.gateway), shutdown.clone()));
     background.begin("log", crate::job::head(Arc::clone(&standing), shutdown.clone()));

@@ -20,6 +20,7 @@ use super::operator::OperatorError;
 use crate::record::app_password::{AppPassword, AppPasswords, MOST, MOST_NAMES, MOST_OF_ONE, NameKeys, Scope, ScramKeys};
 use crate::record::certificate::Sealed;
 use crate::record::event::{self, Event};
+use crate::record::owner_notice::{Act, OwnerNotice};
 
 /// Five groups of five symbols of five bits: 125 bits, and no password of a mailbox has that form.
 const GROUP: usize = 5;
@@ -146,8 +147,8 @@ impl Directory {
             passwords.made = passwords.made.saturating_add(1);
             let made = AppPassword { number: passwords.made, name: name.0.clone(), operator, scopes: scopes.clone(), keys, by_name: by_name.clone(), made_at: unix_millis(now), last_used: None };
             let mut batch = still.into_iter().fold(Batch::new(), Batch::expect);
-            let told = event::AppPassword { mailbox: number.to_string(), number: made.number, operator, scopes: scopes.iter().map(Scope::to_string).collect() };
-            Event::AppPasswordMade(told).append(&mut batch, unix_millis(now))?;
+            Event::AppPasswordMade(leaf(number, &made)).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::AppPasswordMade { number: made.number, operator, scopes: scopes.clone() }, unix_millis(now))?;
             passwords.kept.push(made.clone());
             Ok((batch, made))
         })?;
@@ -165,12 +166,22 @@ impl Directory {
             let at = passwords.kept.iter().position(|kept| kept.number == which);
             let gone = at.map(|at| passwords.kept.remove(at)).ok_or(AppPasswordError::NotFound { mailbox: number, number: which })?;
             let mut batch = Batch::new();
-            let told = event::AppPassword { mailbox: number.to_string(), number: which, operator: gone.operator, scopes: gone.scopes.iter().map(Scope::to_string).collect() };
-            Event::AppPasswordWithdrawn(told).append(&mut batch, unix_millis(now))?;
+            Event::AppPasswordWithdrawn(leaf(number, &gone)).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::AppPasswordWithdrawn { number: which }, unix_millis(now))?;
             Ok((batch, gone))
         });
         self.end_logins_by(number, Credential::App(which));
         withdrawn.map(|gone| (&gone).into())
+    }
+
+    /// All of them withdrawn in this batch, each with its leaf of the log. Their numbers are never given again.
+    pub(super) fn without_app_passwords(&self, number: MailboxNumber, mut batch: Batch, now: OffsetDateTime) -> Result<Batch, DirectoryError> {
+        let place = AppPasswords::key(number);
+        let (Some(stored), mut passwords) = self.kept_app_passwords(number)? else { return Ok(batch.expect(Expectation::Absent(place))) };
+        for gone in passwords.kept.drain(..) {
+            Event::AppPasswordWithdrawn(leaf(number, &gone)).append(&mut batch, unix_millis(now))?;
+        }
+        Ok(batch.expect(Expectation::Equals(place.clone(), stored)).put(place, passwords.seal(number, &self.key)?))
     }
 
     /// The one of a mailbox whose keys these are, and that is for `scope`. Every one is compared, whichever it is.
@@ -255,4 +266,8 @@ impl Directory {
         }
         Err(DirectoryError::Busy)
     }
+}
+
+fn leaf(mailbox: MailboxNumber, one: &AppPassword) -> event::AppPassword {
+    event::AppPassword { mailbox: mailbox.to_string(), number: one.number, operator: one.operator, scopes: one.scopes.iter().map(Scope::to_string).collect() }
 }

@@ -1,4 +1,4 @@
-//! Changes of an account that exists: closing it, a new password, a further document of the same person.
+//! Changes of an account that exists: closing it, a password set or withdrawn, a further document of the same person.
 
 use policies::identity::Document;
 use policies::mailbox::MailboxNumber;
@@ -13,7 +13,8 @@ use crate::record::account::{self, Account, HeldDocument, Holder};
 use crate::record::app_password::AppPasswords;
 use crate::record::certificate::{Asked, Held, Sealed};
 use crate::record::event::{self, Event};
-use crate::record::index;
+use crate::record::owner_notice::{Act, OwnerNotice};
+use crate::record::{index, unentered};
 
 /// A card, its successor, a passport and a permit: nobody has more than this.
 const MAX_DOCUMENTS: usize = 16;
@@ -31,7 +32,7 @@ impl Directory {
     pub fn close(&self, number: MailboxNumber, now: OffsetDateTime) -> Result<Account, DirectoryError> {
         let closed = self.change(number, |account, verifier| {
             // What nobody logs in with any more is not kept.
-            let mut batch = Batch::new().delete(account::open_mark(number)).delete(AppPasswords::key(number));
+            let mut batch = Batch::new().delete(account::open_mark(number)).delete(unentered::key(number)).delete(AppPasswords::key(number));
             // A certificate that is kept, or asked for at this moment, ends with the mailbox; one that comes or is asked for
             // after it was looked for makes the commit fail, and it is looked for again.
             let mut certified = false;
@@ -57,22 +58,63 @@ impl Directory {
         closed
     }
 
-    /// The administrator's word, not the owner's: the former password is not asked for. The password is given
-    /// back for the one moment in which it is told.
-    pub fn set_password(&self, number: MailboxNumber, new: &NewPassword, now: OffsetDateTime) -> Result<Password, DirectoryError> {
+    /// At the counter, where the letter with the password was lost: the administrator's word, not the owner's, and so for a mailbox that
+    /// nobody has logged in to alone. `app_passwords`: those that were made go with it. The password is given back for the one moment in
+    /// which it is told.
+    pub fn set_password(&self, number: MailboxNumber, new: &NewPassword, app_passwords: bool, now: OffsetDateTime) -> Result<Password, DirectoryError> {
         let found = self.get(number)?.ok_or(DirectoryError::NotFound)?;
         if !found.is_open() {
             return Err(DirectoryError::Closed { mailbox: number });
         }
         let password = self.new_password(new, number)?;
         let verifier = self.hasher.verifier(&password, &*self.random)?;
+        let mark = unentered::key(number);
         let set = self.change(number, |account, _| {
-            let mut batch = Batch::new();
+            if self.store.get(&mark)?.is_none() {
+                return Err(DirectoryError::Entered { mailbox: number });
+            }
+            // Whoever logs in at this moment came first.
+            let mut batch = Batch::new().expect(Expectation::Present(mark.clone()));
+            if app_passwords {
+                batch = self.without_app_passwords(number, batch, now)?;
+            }
             Event::PasswordSet(told(number)).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::PasswordSet { app_passwords }, unix_millis(now))?;
             Ok(Change { account, verifier: verifier.clone(), batch })
         });
         self.end_logins(number);
         set.map(|_| password)
+    }
+
+    /// The password opens nothing any more, and with `app_passwords` those of programs neither: against a thief, who would end every recovery
+    /// by a login. It opens the mailbox to nobody, so one administrator's word is enough.
+    pub fn withdraw_password(&self, number: MailboxNumber, app_passwords: bool, now: OffsetDateTime) -> Result<Account, DirectoryError> {
+        // One that nobody is told, and nobody can guess.
+        let verifier = self.hasher.verifier(&Password::generate(&*self.random)?, &*self.random)?;
+        let withdrawn = self.change(number, |account, _| {
+            let mut batch = Batch::new();
+            if app_passwords {
+                batch = self.without_app_passwords(number, batch, now)?;
+            }
+            Event::PasswordWithdrawn(told(number)).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::PasswordWithdrawn { app_passwords }, unix_millis(now))?;
+            Ok(Change { account, verifier: verifier.clone(), batch })
+        });
+        self.end_logins(number);
+        withdrawn
+    }
+
+    /// Somebody is in: from now on no single word sets the password. Said at every login, written at the first.
+    pub fn entered(&self, number: MailboxNumber) -> Result<(), DirectoryError> {
+        let mark = unentered::key(number);
+        if self.store.get(&mark)?.is_none() {
+            return Ok(());
+        }
+        match self.store.commit(Batch::new().expect(Expectation::Present(mark.clone())).delete(mark)) {
+            // Another login was first, or the mailbox is closed.
+            Err(CommitError::Conflict { .. }) => Ok(()),
+            done => Ok(done.map(|_| ())?),
+        }
     }
 
     /// A further document of the same person, such as a renewed card with another number: from now on either finds

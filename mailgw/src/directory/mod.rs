@@ -93,6 +93,8 @@ pub enum DirectoryError {
     TooManyAliases { mailbox: MailboxNumber },
     #[error("the holder of mailbox {mailbox} was renamed as often as can be kept; look at it with `mailgw mailbox show {mailbox}`")]
     TooManyNames { mailbox: MailboxNumber },
+    #[error("somebody has logged in to mailbox {mailbox}, or it was opened before that was noted, so that no single word sets its password; use `mailgw mailbox recover`, and before it `mailgw mailbox password {mailbox} --withdraw` where a thief has the present one")]
+    Entered { mailbox: MailboxNumber },
     #[error("mailbox {mailbox} has no recovery under way: nobody asked for one, or somebody logged in since; look at the log")]
     NoRecovery { mailbox: MailboxNumber },
     #[error("the cooling-off of mailbox {mailbox} lasts until {due_unix_millis} (Unix milliseconds); complete the recovery then")]

@@ -16,7 +16,7 @@ use crate::mailbox::standard_folders;
 use crate::record::account::{self, Account, HeldDocument, Holder, State};
 use crate::record::bureau::SealNames;
 use crate::record::event::{self, Event};
-use crate::record::index;
+use crate::record::{index, unentered};
 
 /// The most mailboxes that one commit opens.
 pub const MAX_BATCH: usize = 200;
@@ -159,6 +159,7 @@ impl Directory {
         let key = account::key(number);
         let mut batch = std::mem::take(&mut plan.batch).expect(Expectation::Absent(key.clone()));
         batch = batch.put(key.clone(), account::seal(&account, &verifier, &self.key)?).put(account::open_mark(number), account::mark());
+        batch = batch.put(unentered::key(number), unentered::mark());
         plan.given.insert(key, number);
         if !account.aliases.is_empty() {
             batch = batch.put(index::last_named(), index::encode(number));

@@ -13,6 +13,7 @@ use super::{ATTEMPTS, Directory, DirectoryError, Holder, still_open, unix_millis
 use crate::record::app_password::AppPasswords;
 use crate::record::certificate::Sealed as _;
 use crate::record::event::{self, Event};
+use crate::record::owner_notice::{Act, OwnerNotice};
 use crate::record::operator::{self as record, By, MOST, MOST_EVER, Operator, Operators, Who, Word};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,6 +107,7 @@ impl Directory {
             }
             let told = event::MailboxOperator { mailbox: number.to_string(), operator: operator.number, citizen: person.map(|citizen| citizen.to_string()), by: ordered.by.to_string(), request: ordered.request.clone() };
             Event::OperatorNamed(told).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::OperatorNamed { operator: operator.number }, unix_millis(now))?;
             operators.all.push(operator.clone());
             Ok((batch, operator))
         })?;

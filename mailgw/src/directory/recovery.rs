@@ -7,9 +7,8 @@ use time::OffsetDateTime;
 use super::change::{Change, told};
 use super::password::{NewPassword, Password};
 use super::{Directory, DirectoryError, unix_millis};
-use crate::record::app_password::AppPasswords;
-use crate::record::certificate::Sealed as _;
 use crate::record::event::{self, Event};
+use crate::record::owner_notice::{Act, OwnerNotice};
 use crate::record::recovery::Recovery;
 
 impl Directory {
@@ -42,9 +41,11 @@ impl Directory {
             if unix_millis(now) < recovery.due_unix_millis {
                 return Err(DirectoryError::CoolingOff { mailbox: number, due_unix_millis: recovery.due_unix_millis });
             }
-            let mut batch = Batch::new().expect(Expectation::Equals(place.clone(), found)).delete(place.clone()).delete(AppPasswords::key(number));
+            let mut batch = Batch::new().expect(Expectation::Equals(place.clone(), found)).delete(place.clone());
+            batch = self.without_app_passwords(number, batch, now)?;
             Event::RecoveryEnded(event::RecoveryEnded { mailbox: number.to_string(), why: "completed".to_owned() }).append(&mut batch, unix_millis(now))?;
             Event::PasswordSet(told(number)).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::RecoveryCompleted, unix_millis(now))?;
             Ok(Change { account, verifier: verifier.clone(), batch })
         });
         self.end_logins(number);

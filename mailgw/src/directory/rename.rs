@@ -15,6 +15,7 @@ use crate::record::certificate::Sealed as _;
 use crate::record::event::{self, Event};
 use crate::record::former_name::{FormerName, FormerNames, MOST};
 use crate::record::index;
+use crate::record::owner_notice::{Act, OwnerNotice};
 
 /// What a new name was proved by, and what that is worth.
 #[derive(Clone, Debug)]
@@ -85,6 +86,7 @@ impl Directory {
                 papers: proof.papers.clone(),
             };
             Event::HolderRenamed(told).append(&mut batch, until)?;
+            OwnerNotice::owe(&mut batch, number, Act::HolderRenamed, until)?;
             Ok(Change { account: Account { holder, ..account }, verifier, batch })
         })
     }

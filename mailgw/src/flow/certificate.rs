@@ -27,6 +27,7 @@ use crate::gateway::{Gateway, unix_millis};
 use crate::record::bureau::Chain;
 use crate::record::certificate::{self as record, Asked, Held, Sealed};
 use crate::record::event::{self, Event};
+use crate::record::owner_notice::{Act, OwnerNotice};
 use crate::record::{RecordError, index};
 use crate::registrar::authority::Authority;
 use crate::registrar::{Desk, RegistrarError, Signed};
@@ -144,6 +145,8 @@ pub fn certify(gateway: &Gateway, authority: &dyn Authority, mailbox: &str, requ
     let stored = asked.seal(number, &gateway.directory_key)?;
     batch = batch.put(place, stored.clone()).put(record::by_pseudonym(&pseudonym, &gateway.directory_key), index::encode(number));
     Event::CertificateAsked(event::Stated { mailbox: number.to_string(), statement: signed.sha256() }).append(&mut batch, unix_millis(now))?;
+    // Whoever holds the key logs in by what the authority issues, though nobody here hears of it: the owner is told before it is asked.
+    OwnerNotice::owe(&mut batch, number, Act::CertificateAsked, unix_millis(now))?;
     match gateway.store.commit(batch) {
         Ok(_) => {}
         Err(CommitError::Conflict { .. }) => return Err(CertificateError::Busy),
@@ -236,8 +239,10 @@ fn keep(gateway: &Gateway, number: MailboxNumber, chain: Chain, asked: Option<Ve
     let held = Held { chain: chain.clone(), since: unix_millis(now) };
     let sha256 = crate::hex(&crate::record::body::digest(chain.leaf()));
     let mut batch = Batch::new().expect(still_open(number)).put(Held::key(number), held.seal(number, &gateway.directory_key)?).delete(Asked::key(number));
-    if let Some(asked) = asked {
-        batch = batch.expect(Expectation::Equals(Asked::key(number), asked));
+    match asked {
+        Some(asked) => batch = batch.expect(Expectation::Equals(Asked::key(number), asked)),
+        // Its owner was told of none that was asked for.
+        None => OwnerNotice::owe(&mut batch, number, Act::CertificateRenewed, unix_millis(now))?,
     }
     Event::CertificateHeld(event::MailCertificate { mailbox: number.to_string(), sha256 }).append(&mut batch, unix_millis(now))?;
     match gateway.store.commit(batch) {

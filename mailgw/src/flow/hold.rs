@@ -1,13 +1,17 @@
 //! A legal hold: by the word of a named authority, with its reason and, where it says one, its end, nothing that a mailbox has is deleted for good, whatever its
-//! owner, its quota or an administrator does. Its owner notices nothing. It ends by itself, or by the word of the same authority.
+//! owner, its quota or an administrator does. Its owner notices nothing. It ends by itself, or by the word of the same authority, for which
+//! two officers signed: whoever could lift it alone could delete what it keeps.
 
 use std::collections::BTreeMap;
 
+use policies::mailbox::MailboxNumber;
 use runtime::exit::{Exit, Problem};
+use runtime::revocation::RevocationLists;
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, StoreError};
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 
+use super::approval::{self, ApprovalError, Approved};
 use crate::directory::DirectoryError;
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::MailError;
@@ -17,24 +21,48 @@ use crate::record::evidence::ReadError;
 use crate::record::hold::Changes;
 use crate::record::{RecordError, body};
 
+pub const KIND: &str = "suiyin mailbox hold lift v1";
 /// Characters of an authority's name, and of a reason.
 const MAX_WORDS: usize = 200;
 const ATTEMPTS: usize = 16;
 /// A hold whose end is later is set without one.
 const LONGEST: Duration = Duration::days(3_653);
 
-/// What an authority says.
+/// What an authority says that sets a hold.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Word {
+#[serde(deny_unknown_fields)]
+pub struct Word {
+    pub authority: String,
+    pub reason: String,
     /// Without an end: until it is lifted.
-    Set {
-        authority: String,
-        reason: String,
-        #[serde(default)]
-        until_unix_millis: Option<u64>,
-    },
-    Lift { number: u64, authority: String, reason: String },
+    #[serde(default)]
+    pub until_unix_millis: Option<u64>,
+}
+
+/// A `Lift` as JSON, and officers' signatures over its very bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedLift {
+    pub request: String,
+    /// Detached CMS, PEM, each by another officer.
+    pub approvals: Vec<String>,
+}
+
+/// That a hold ends, as two officers sign it. It is good for once: a hold is lifted once, and its number is never given again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lift {
+    pub kind: String,
+    /// Ten digits.
+    pub mailbox: String,
+    /// The number of the hold there.
+    pub hold: u64,
+    /// Whose hold it is, as it was said when it was set.
+    pub authority: String,
+    /// The authority's own reference for the end.
+    pub reason: String,
+    /// Where the papers are.
+    pub papers: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -47,6 +75,9 @@ pub struct ShownHold {
     pub until_unix_millis: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifted_unix_millis: Option<u64>,
+    /// The officers who signed for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifted_by: Vec<String>,
     /// Now.
     pub holds: bool,
 }
@@ -57,12 +88,16 @@ pub enum HoldError {
     Words { field: &'static str },
     #[error("the end of the hold is not within ten years from now; give a date that is")]
     Until,
+    #[error("the request is none: {reason}; write it as `mailgw mailbox hold --help` shows")]
+    Request { reason: &'static str },
     #[error("mailbox has no hold {number} that lasts; look with `mailgw mailbox hold`")]
     NoHold { number: u64 },
     #[error("hold {number} is another authority's, which alone ends it; give the name that `mailgw mailbox hold` shows")]
     OtherAuthority { number: u64 },
     #[error("holds change again and again at this moment; try again")]
     Busy,
+    #[error(transparent)]
+    Approval(#[from] ApprovalError),
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     #[error(transparent)]
@@ -92,6 +127,8 @@ impl From<HoldError> for Problem {
     fn from(error: HoldError) -> Self {
         let (exit, code) = match error {
             HoldError::Directory(error) => return error.into(),
+            HoldError::Approval(error) => return error.into(),
+            HoldError::Request { .. } => (Exit::Usage, "hold-request"),
             HoldError::Words { .. } => (Exit::Usage, "hold-words"),
             HoldError::Until => (Exit::Usage, "hold-until"),
             HoldError::NoHold { .. } => (Exit::NotFound, "no-such-hold"),
@@ -112,18 +149,10 @@ fn words(field: &'static str, text: &str) -> Result<String, HoldError> {
 
 /// 1 the words are words, the end is an end · 2 the mailbox is one, open or closed · 3 durable, sealed, with its leaf of the log, in which
 /// the words are a digest.
-pub fn say(gateway: &Gateway, mailbox: &str, word: &Word) -> Result<Vec<ShownHold>, HoldError> {
+pub fn set(gateway: &Gateway, mailbox: &str, word: &Word) -> Result<Vec<ShownHold>, HoldError> {
     let now = gateway.clock.now();
-    match word {
-        Word::Set { authority, reason, until_unix_millis } => set(gateway, mailbox, authority, reason, *until_unix_millis, now),
-        Word::Lift { number, authority, reason } => lift(gateway, mailbox, *number, authority, reason, now),
-    }?;
-    show(gateway, mailbox)
-}
-
-fn set(gateway: &Gateway, mailbox: &str, authority: &str, reason: &str, until: Option<u64>, now: OffsetDateTime) -> Result<(), HoldError> {
     // 1
-    let (authority, reason) = (words("authority", authority)?, words("reason", reason)?);
+    let (authority, reason, until) = (words("authority", &word.authority)?, words("reason", &word.reason)?, word.until_unix_millis);
     let since = unix_millis(now);
     if until.is_some_and(|until| until <= since || until > unix_millis(now + LONGEST)) {
         return Err(HoldError::Until);
@@ -134,8 +163,8 @@ fn set(gateway: &Gateway, mailbox: &str, authority: &str, reason: &str, until: O
     let mut reserved = Batch::new();
     let slot = reserved.next(&hold::counter(&mailbox));
     let number = gateway.store.commit(reserved)?.counter(slot).ok_or(CommitError::UnknownSlot)?;
-    let event = Event::MailboxHoldSet(event::MailboxHold { mailbox: mailbox.clone(), number, until, words: said(&authority, &reason) });
-    let record = Hold { authority, reason, since_unix_millis: since, until_unix_millis: until, lifted: None };
+    let event = Event::MailboxHoldSet(event::MailboxHold { mailbox: mailbox.clone(), number, until, words: said(&authority, &reason), request: None, officers: Vec::new() });
+    let record = Hold { authority, reason, since_unix_millis: since, until_unix_millis: until, lifted: None, lifted_by: Vec::new() };
     let key = hold::key(&mailbox, number);
     // What ends with its days is decided by all holds: this one is heard by whoever decides at this moment, and commits where nothing was
     // marked meanwhile.
@@ -146,17 +175,33 @@ fn set(gateway: &Gateway, mailbox: &str, authority: &str, reason: &str, until: O
         event.append(&mut batch, since)?;
         match gateway.store.commit(batch) {
             Err(CommitError::Conflict { .. }) => {}
-            done => return Ok(done.map(|_| ())?),
+            done => {
+                done?;
+                return show(gateway, &mailbox);
+            }
         }
     }
     Err(HoldError::Busy)
 }
 
-fn lift(gateway: &Gateway, mailbox: &str, number: u64, authority: &str, reason: &str, now: OffsetDateTime) -> Result<(), HoldError> {
+/// 1 a request of that form about a hold of this mailbox · 2 which lasts, and is that authority's · 3 two officers signed it today, two
+/// persons, not revoked · 4 durable, while the hold stands as it was found.
+pub fn lift(gateway: &Gateway, lists: &RevocationLists, mailbox: &str, signed: &SignedLift) -> Result<Vec<ShownHold>, HoldError> {
+    let now = gateway.clock.now();
     // 1
-    let (authority, reason) = (words("authority", authority)?, words("reason", reason)?);
-    // 2
+    let wrong = |reason| HoldError::Request { reason };
+    let asked: Lift = serde_json::from_str(&signed.request).map_err(|_| wrong("it is not of that form"))?;
+    if asked.kind != KIND {
+        return Err(wrong("it is of another kind"));
+    }
+    let (authority, reason) = (words("authority", &asked.authority)?, words("reason", &asked.reason)?);
+    words("papers", &asked.papers)?;
     let mailbox = self::number(gateway, mailbox)?;
+    if !MailboxNumber::parse(&asked.mailbox).is_ok_and(|number| number.to_string() == mailbox) {
+        return Err(wrong("it is of another mailbox"));
+    }
+    // 2
+    let number = asked.hold;
     let key = hold::key(&mailbox, number);
     let found = gateway.store.get(&key)?.ok_or(HoldError::NoHold { number })?;
     let record = Hold::open(&mailbox, &found, &gateway.directory_key)?;
@@ -167,12 +212,22 @@ fn lift(gateway: &Gateway, mailbox: &str, number: u64, authority: &str, reason: 
         return Err(HoldError::OtherAuthority { number });
     }
     // 3
-    let event = Event::MailboxHoldLifted(event::MailboxHold { mailbox: mailbox.clone(), number, until: Some(unix_millis(now)), words: said(&authority, &reason) });
-    let record = Hold { lifted: Some((unix_millis(now), reason)), ..record };
+    let Approved { request, officers } = approval::by_officers(gateway, lists, &signed.request, &signed.approvals, now)?;
+    // 4
+    let event = Event::MailboxHoldLifted(event::MailboxHold {
+        mailbox: mailbox.clone(), number, until: Some(unix_millis(now)), words: said(&authority, &reason), request: Some(request), officers: officers.clone(),
+    });
+    let record = Hold { lifted: Some((unix_millis(now), reason)), lifted_by: officers, ..record };
     let mut batch = Batch::new().expect(Expectation::Equals(key.clone(), found)).put(key, record.seal(&mailbox, &gateway.directory_key)?);
     event.append(&mut batch, unix_millis(now))?;
-    gateway.store.commit(batch)?;
-    Ok(())
+    match gateway.store.commit(batch) {
+        // Lifted by somebody else at this moment.
+        Err(CommitError::Conflict { .. }) => Err(HoldError::NoHold { number }),
+        done => {
+            done?;
+            show(gateway, &mailbox)
+        }
+    }
 }
 
 pub fn show(gateway: &Gateway, mailbox: &str) -> Result<Vec<ShownHold>, HoldError> {
@@ -185,6 +240,7 @@ pub fn show(gateway: &Gateway, mailbox: &str) -> Result<Vec<ShownHold>, HoldErro
         since_unix_millis: hold.since_unix_millis,
         until_unix_millis: hold.until_unix_millis,
         lifted_unix_millis: hold.lifted.map(|(at, _)| at),
+        lifted_by: hold.lifted_by,
     };
     Ok(all(gateway, &mailbox)?.into_iter().map(shown).collect())
 }

@@ -69,6 +69,7 @@ impl Logins {
             }
             refusal
         })?;
+        self.was_entered(entered.login.number);
         // A program comes again with its token by itself: that is nobody who needs no new password.
         if !matches!(entered.login.credential, Credential::Token(_)) {
             self.heard(entered.login.number)?;
@@ -78,7 +79,16 @@ impl Logins {
 
     fn entered(&self, login: &crate::directory::Login) -> Result<Login, LoginRefusal> {
         self.heard(login.account.number)?;
+        self.was_entered(login.account.number);
         Ok(Login { number: login.account.number, credential: login.credential, operator: login.operator })
+    }
+
+    /// A mailbox that somebody was in gets no password on one word. A store that takes nothing takes no password either, until it is opened
+    /// anew and everybody is logged out: whoever has one may read meanwhile.
+    fn was_entered(&self, number: MailboxNumber) {
+        if let Err(error) = self.directory.entered(number) {
+            tracing::warn!(%error, "that somebody logged in to a mailbox for the first time is not recorded");
+        }
     }
 
     /// Whoever logs in by what is the owner's needs no new password: a recovery that is under way ends, and nobody is in before that is durable.
@@ -127,6 +137,20 @@ mod tests {
     use super::*;
     use crate::directory::{NewPassword, Scope};
     use crate::directory::tests::{chen, directory};
+
+    #[test]
+    fn the_first_login_is_noted_and_a_failed_one_is_not() {
+        let clock = Arc::new(FakeClock::new(datetime!(2026-11-25 08:00 UTC)));
+        let logins = Logins { directory: Arc::new(directory(&Arc::new(store::Memory::new()))), clock: clock.clone(), certificates: None, tokens: None };
+        let number = logins.directory.open(chen(), NewPassword::Generated, clock.now()).unwrap().account.number;
+        let set = || logins.directory.set_password(number, &NewPassword::Generated, false, clock.now());
+        let visit = Visit { scope: Scope::Imap, peer: [192, 0, 2, 7].into() };
+        let login = |secret: &str| logins.login(&number.to_string(), &Secret::new(secret.to_owned()), visit).map(|_| ());
+        assert_eq!(login("wrong"), Err(LoginRefusal::Denied));
+        let password = set().unwrap();
+        assert_eq!(login(password.expose().expose_secret()), Ok(()));
+        assert!(matches!(set(), Err(DirectoryError::Entered { .. })));
+    }
 
     #[test]
     fn what_the_directory_says_is_what_a_mail_program_hears() {

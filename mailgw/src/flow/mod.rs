@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod access;
 mod addressee;
+pub mod approval;
 pub mod callers;
 pub mod authors;
 pub mod consent;
@@ -21,6 +22,7 @@ pub mod notices;
 pub mod notification;
 pub mod opening;
 pub mod operator;
+pub mod owner_notices;
 pub mod paper;
 pub mod push;
 pub mod reading;

@@ -6,7 +6,7 @@ use pki::path::CertificateFacts;
 use runtime::exit::{Exit, Problem};
 use runtime::revocation::{RevocationError, RevocationLists};
 use serde::{Deserialize, Serialize};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::signer::{Signed, SignerError};
 use crate::bureau::trust::{self, Purpose, TrustError};
@@ -16,10 +16,6 @@ use crate::record::body;
 use crate::record::operator::By;
 
 pub const KIND: &str = "suiyin mailbox operator v1";
-/// How old what was signed may be.
-const FRESH: Duration = Duration::hours(24);
-/// The signer's clock may be so far ahead.
-const AHEAD: Duration = Duration::minutes(5);
 /// Characters of what is said at the counter, and of where papers are.
 const MAX_WORDS: usize = 200;
 
@@ -147,8 +143,8 @@ fn said(words: &str) -> bool {
 
 fn approved(gateway: &Gateway, lists: &RevocationLists, application: &Application, mailbox: MailboxNumber, now: OffsetDateTime) -> Result<By, OperatorOrderError> {
     let signed = Signed::read(&application.approval, application.request.as_bytes())?;
-    if !signed.at.is_some_and(|at| (now - FRESH..=now + AHEAD).contains(&at)) {
-        return Err(OperatorOrderError::Signature { reason: "it was signed more than a day ago, or says no time".to_owned() });
+    if !signed.is_fresh(now) {
+        return Err(OperatorOrderError::Signature { reason: super::signer::STALE.to_owned() });
     }
     if signed.is_for(&gateway.anchors, Purpose::Officer, now) {
         let path = signed.trusted(&gateway.anchors, lists, Purpose::Officer, now)?;

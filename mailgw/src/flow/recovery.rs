@@ -1,32 +1,29 @@
 //! Who lost every way into a mailbox proves anew who it is. Two officers saw the proof and signed for it; the mailbox itself is told, in case
 //! somebody else is asking; whoever logs in before the cooling-off is over ends it; then there is a new password.
 
-use policies::identity::{Document, PersonName};
+use policies::certificate::OrganizationName;
+use policies::identity::{CreditCode, Document, PersonName};
 use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Flags;
 use runtime::exit::{Exit, Problem};
-use runtime::revocation::{RevocationError, RevocationLists};
+use runtime::revocation::RevocationLists;
 use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation};
 use time::{Duration, OffsetDateTime};
 
+use super::approval::{self, ApprovalError, Approved};
 use super::letter;
-use super::signer::{Signed, SignerError};
-use crate::bureau::trust::{self, Purpose, TrustError};
-use crate::directory::{Account, DirectoryError, still_open, today};
+use crate::directory::{Account, DirectoryError, Holder, still_open, today};
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::{Delivery, MailError};
 use crate::mime::header;
 use crate::record::event::{self, Event};
 use crate::record::recovery::Recovery;
-use crate::record::{RecordError, body};
+use crate::record::RecordError;
+use crate::service::TypedPassword;
 
 const INBOX: &str = "INBOX";
 pub const KIND: &str = "suiyin mailbox recovery v1";
-/// Officers who must have signed.
-const OFFICERS: usize = 2;
-/// How old what they signed may be.
-const FRESH: Duration = Duration::hours(24);
 
 /// What two officers sign, as JSON. No name and no number stands in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,16 +38,23 @@ pub struct Request {
     pub papers: String,
 }
 
-/// The request with its signatures, and the document that was shown.
+/// What was shown of the owner's.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Papers {
+    Citizen { id_type: String, id_no: TypedPassword, name: TypedPassword },
+    /// What its registry issued, shown by who acts for it.
+    Institution { code: String, name: String },
+}
+
+/// The request with its signatures, and what was shown.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Application {
     pub request: String,
     /// Detached CMS, PEM, each by another officer.
     pub approvals: Vec<String>,
-    pub id_type: String,
-    pub id_no: crate::service::TypedPassword,
-    pub name: crate::service::TypedPassword,
+    pub papers: Papers,
 }
 
 impl std::fmt::Debug for Application {
@@ -71,20 +75,14 @@ pub struct Shown {
 pub enum RecoveryError {
     #[error("the request is none: {reason}; write it as `mailgw mailbox recover --help` shows")]
     Request { reason: &'static str },
-    #[error("the document or the name is not that of the mailbox's owner; compare both with the papers")]
+    #[error("document or credit code, or the name, is not that of the mailbox's owner; compare both with the papers")]
     NotTheOwner,
-    #[error("approval {number} does not hold: {reason}; have the officer sign the request's very bytes again")]
-    Approval { number: usize, reason: String },
-    #[error("two officers must have signed within a day, two persons with keys of their own; have another one sign")]
-    Officers,
     #[error("this request was used once, and what it began has ended; have two officers sign another")]
     Spent,
     #[error("a recovery of this mailbox is under way already; look with `mailgw mailbox recover`")]
     UnderWay,
     #[error(transparent)]
-    Trust(#[from] TrustError),
-    #[error(transparent)]
-    Revocation(#[from] RevocationError),
+    Approval(#[from] ApprovalError),
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     #[error(transparent)]
@@ -96,13 +94,10 @@ pub enum RecoveryError {
 impl From<RecoveryError> for Problem {
     fn from(error: RecoveryError) -> Self {
         let (exit, code) = match error {
-            RecoveryError::Trust(error) => return error.into(),
-            RecoveryError::Revocation(error) => return error.into(),
+            RecoveryError::Approval(error) => return error.into(),
             RecoveryError::Directory(error) => return error.into(),
             RecoveryError::Request { .. } => (Exit::Usage, "recovery-request"),
             RecoveryError::NotTheOwner => (Exit::Refused, "not-the-owner"),
-            RecoveryError::Approval { .. } => (Exit::Refused, "approval"),
-            RecoveryError::Officers => (Exit::Refused, "officers"),
             RecoveryError::UnderWay => (Exit::Conflict, "recovery-under-way"),
             RecoveryError::Spent => (Exit::Conflict, "request-spent"),
             RecoveryError::Mail(_) => (Exit::Unavailable, "mail"),
@@ -112,8 +107,8 @@ impl From<RecoveryError> for Problem {
     }
 }
 
-/// 1 a request about an open mailbox · 2 the document finds that mailbox, and the name is its owner's · 3 two officers signed it today, two
-/// persons, not revoked · 4 the mailbox is told, in the commit that begins the cooling-off.
+/// 1 a request about an open mailbox · 2 what was shown is its owner's: a document that finds it, or the institution's credit code, and the
+/// name · 3 two officers signed it today, two persons, not revoked · 4 the mailbox is told, in the commit that begins the cooling-off.
 pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Application) -> Result<Shown, RecoveryError> {
     let now = gateway.clock.now();
     // 1
@@ -128,17 +123,15 @@ pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Applicati
         return Err(DirectoryError::Closed { mailbox: number }.into());
     }
     // 2
-    let document = Document::parse(&application.id_type, application.id_no.expose(), today(now)).map_err(|_| RecoveryError::NotTheOwner)?;
-    let theirs = gateway.directory.find_person(&document)?.is_some_and(|found| found.number == number);
-    if !theirs || !PersonName::parse(application.name.expose()).is_ok_and(|name| account.person() == Some(&name)) {
+    if !is_owners(gateway, &account, &application.papers, now)? {
         return Err(RecoveryError::NotTheOwner);
     }
     // 3
-    let officers = approved(gateway, lists, application, now)?;
+    let Approved { request, officers } = approval::by_officers(gateway, lists, &application.request, &application.approvals, now)?;
     // 4
     let place = Recovery::key(number);
     let due = now + Duration::hours(gateway.directory.policy().cooling_off_hours().into());
-    let recovery = Recovery { since_unix_millis: unix_millis(now), due_unix_millis: unix_millis(due), request: crate::hex(&body::digest(application.request.as_bytes())), officers };
+    let recovery = Recovery { since_unix_millis: unix_millis(now), due_unix_millis: unix_millis(due), request, officers };
     let message = notice(gateway, &account, now, due);
     let event = Event::RecoveryBegun(event::RecoveryBegun { mailbox: number.to_string(), request: recovery.request.clone(), officers: recovery.officers.clone(), due: recovery.due_unix_millis });
     let mut batch = Batch::new().expect(Expectation::Absent(place.clone())).expect(still_open(number)).put(place.clone(), recovery.seal(&place, &gateway.directory_key)?);
@@ -147,7 +140,7 @@ pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Applicati
     batch = batch.expect(Expectation::Absent(spent.clone())).put(spent, Recovery::spent());
     event.append(&mut batch, unix_millis(now))?;
     let delivery = Delivery { mailbox: number.to_string(), folder: INBOX.to_owned(), content: message.into(), unix_millis: i64::try_from(unix_millis(now)).unwrap_or(i64::MAX), flags: Flags::new(), event: None, mark: None };
-    match gateway.messages.deliver_notices(&[delivery], batch, unix_millis(now)) {
+    match gateway.messages.deliver_owed(&[delivery], batch, unix_millis(now)) {
         Ok(_) => show(gateway, number)?.ok_or(RecoveryError::UnderWay),
         Err(MailError::Conflict { expectation: 0 }) => Err(RecoveryError::UnderWay),
         Err(MailError::Conflict { expectation: 2 }) => Err(RecoveryError::Spent),
@@ -161,37 +154,30 @@ pub fn show(gateway: &Gateway, number: MailboxNumber) -> Result<Option<Shown>, R
     Ok(gateway.directory.recovery(number)?.map(shown))
 }
 
-/// The officers' numbers, in the order of the approvals.
-fn approved(gateway: &Gateway, lists: &RevocationLists, application: &Application, now: OffsetDateTime) -> Result<Vec<String>, RecoveryError> {
-    let (mut officers, mut keys) = (Vec::new(), Vec::new());
-    for (at, approval) in application.approvals.iter().enumerate().take(8) {
-        let wrong = |reason: String| RecoveryError::Approval { number: at + 1, reason };
-        let told = |error| match error {
-            SignerError::Signature(reason) => wrong(reason),
-            SignerError::Trust(error) => error.into(),
-            SignerError::Revocation(error) => error.into(),
-        };
-        let signed = Signed::read(approval, application.request.as_bytes()).map_err(told)?;
-        if !signed.at.is_some_and(|time| (now - FRESH..=now + Duration::minutes(5)).contains(&time)) {
-            return Err(wrong("it was signed more than a day ago, or says no time".to_owned()));
+fn is_owners(gateway: &Gateway, account: &Account, papers: &Papers, now: OffsetDateTime) -> Result<bool, RecoveryError> {
+    match (&account.holder, papers) {
+        (Holder::Citizen { name, .. }, Papers::Citizen { id_type, id_no, name: shown }) => {
+            let Ok(document) = Document::parse(id_type, id_no.expose(), today(now)) else { return Ok(false) };
+            let found = gateway.directory.find_person(&document)?.is_some_and(|found| found.number == account.number);
+            Ok(found && PersonName::parse(shown.expose()).is_ok_and(|shown| shown == *name))
         }
-        let path = signed.trusted(&gateway.anchors, lists, Purpose::Officer, now).map_err(told)?;
-        let number = trust::person_number(&path).ok_or_else(|| wrong("its certificate names no officer".to_owned()))?;
-        let key = trust::public_key_info(&path, Purpose::Officer)?;
-        if !officers.contains(&number) && !keys.contains(&key) {
-            officers.push(number);
-            keys.push(key);
+        (Holder::Institution { code, name }, Papers::Institution { code: shown, name: called }) => {
+            Ok(CreditCode::parse(shown).is_ok_and(|shown| shown == *code) && OrganizationName::parse(called).is_ok_and(|called| called == *name))
         }
+        _ => Ok(false),
     }
-    if officers.len() < OFFICERS { Err(RecoveryError::Officers) } else { Ok(officers) }
 }
 
 fn notice(gateway: &Gateway, account: &Account, now: OffsetDateTime, due: OffsetDateTime) -> Vec<u8> {
     let due = header::date(due);
+    let (by, with) = match account.holder {
+        Holder::Citizen { .. } => ("身份证件", "a proof of your identity"),
+        Holder::Institution { .. } => ("单位证照", "your institution's papers"),
+    };
     let text = format!(
-        "您好：\n\n有人凭身份证件在服务窗口申请重设本邮箱的密码。如无人登录，新密码将于 {due} 之后设置，届时原密码及各客户端专用密码一律失效。\n\n\
+        "您好：\n\n有人凭{by}在服务窗口申请重设本邮箱的密码。如无人登录，新密码将于 {due} 之后设置，届时原密码及各程序专用密码一律失效。\n\n\
          如非您本人申请：请在此之前登录一次本邮箱，申请即自动取消，并请联系服务窗口。\n如系您本人申请：无须操作。\n\n\
-         Dear owner,\n\nsomebody asked at the counter, with a proof of your identity, for a new password of this mailbox. Unless somebody logs in, it is set after {due}; then no former password, programs' own included, opens the mailbox any more.\n\n\
+         Dear owner,\n\nsomebody asked at the counter, with {with}, for a new password of this mailbox. Unless somebody logs in, it is set after {due}; then no former password, programs' own included, opens the mailbox any more.\n\n\
          If it was not you: log in once before then, which cancels it, and tell the counter.\nIf it was you: there is nothing to do.\n"
     );
     letter::to_owner(gateway, account, "recovery notice", "有人申请重设您的邮箱密码 / A new password was asked for", &text, now)

@@ -1,10 +1,17 @@
 //! Whoever signed some words: a detached signature with its certificates, trusted for what the certificate is wanted for, and not revoked.
 
 use runtime::revocation::{RevocationError, RevocationLists};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::bureau::trust::{self, Anchors, Purpose, TrustError};
 use crate::record::bureau::Chain;
+
+/// How old what was signed may be.
+const FRESH: Duration = Duration::hours(24);
+/// The signer's clock may be so far ahead.
+const AHEAD: Duration = Duration::minutes(5);
+/// What is told of a signature that is not fresh.
+pub const STALE: &str = "it was signed more than a day ago, or says no time";
 
 #[derive(Debug, thiserror::Error)]
 pub enum SignerError {
@@ -20,7 +27,7 @@ pub enum SignerError {
 pub struct Signed {
     /// The signer's certificate and what was sent with it.
     chain: Chain,
-    pub at: Option<OffsetDateTime>,
+    at: Option<OffsetDateTime>,
 }
 
 impl Signed {
@@ -31,6 +38,11 @@ impl Signed {
         let others = verified.certificates().iter().filter(|der| der.as_slice() != own).cloned();
         let chain = Chain::new(std::iter::once(own.to_vec()).chain(others).collect());
         Ok(Self { chain: chain.ok_or_else(|| SignerError::Signature("nobody's certificate is with it".to_owned()))?, at: verified.signing_time() })
+    }
+
+    /// Whether it was signed within a day.
+    pub fn is_fresh(&self, now: OffsetDateTime) -> bool {
+        self.at.is_some_and(|at| (now - FRESH..=now + AHEAD).contains(&at))
     }
 
     /// Whether the certificate is one for this, but for revocation.

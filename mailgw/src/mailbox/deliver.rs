@@ -63,6 +63,8 @@ enum Room {
     Reserve,
     /// As promised for the first of them, as the reserve for the rest.
     PromisedThenReserve(usize),
+    /// Nothing.
+    Owed,
 }
 
 /// Deliveries put together, before their commit.
@@ -113,6 +115,12 @@ impl MessageStore {
     /// As `deliver_promised`, of what the gateway itself has to tell: a mailbox is full for it when the reserve is used up, too.
     pub fn deliver_notices(&self, notices: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
         self.delivered(notices, with, now_unix_millis, Room::Reserve)
+    }
+
+    /// As `deliver_notices`, of what owners must hear whatever their mailbox holds: that somebody else may open it. Each is a person's act
+    /// at the counter, so that they are few.
+    pub fn deliver_owed(&self, notices: &[Delivery], with: Batch, now_unix_millis: u64) -> Result<Vec<Uid>, MailError> {
+        self.delivered(notices, with, now_unix_millis, Room::Owed)
     }
 
     fn delivered(&self, deliveries: &[Delivery], with: Batch, now_unix_millis: u64, room: Room) -> Result<Vec<Uid>, MailError> {
@@ -200,6 +208,7 @@ impl MessageStore {
                 Room::PromisedThenReserve(promised) if at >= promised => (self.has_room_for_notices(&delivery.mailbox)?, None),
                 Room::Promised | Room::PromisedThenReserve(_) => self.weigh(&delivery.mailbox, &Use::LEAST, more)?,
                 Room::Reserve => (self.has_room_for_notices(&delivery.mailbox)?, None),
+                Room::Owed => (true, None),
             };
             if let Some(percent) = crosses {
                 crossed.insert(delivery.mailbox.as_str(), percent);

@@ -130,6 +130,8 @@ leaves! {
     ApplicationAnswered(Answered) = 161,
     RegistrySet(CardRegistry) = 162,
     DmarcReportQueued(TlsReport) = 163,
+    /// It opens nothing any more.
+    PasswordWithdrawn(Mailbox) = 170,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

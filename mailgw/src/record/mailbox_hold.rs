@@ -22,6 +22,9 @@ pub struct Hold {
     /// Ended before its time: when, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifted: Option<(u64, String)>,
+    /// The numbers of the officers who signed for that; none signed before it was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifted_by: Vec<String>,
 }
 
 pub fn counter(mailbox: &str) -> String {

@@ -6,14 +6,16 @@ use std::path::Path;
 use mailgw::archive::inventory::{self, Format, InventoryError};
 use mailgw::bureau::trust::Anchors;
 use mailgw::flow::evidence::install;
-use mailgw::flow::hold::{self, HoldError, Word};
+use mailgw::flow::approval::ApprovalError;
+use mailgw::flow::hold::{self, HoldError, SignedLift, Word};
 use mailgw::flow::{export, load};
 use mailgw::mailbox::{Choice, Delivery};
 use protocol::imap::exchange::{Flags, Keyword, MessageInfo, StoreOp, SystemFlag};
 use time::Duration;
 
 use super::*;
-use crate::city::DOMAIN;
+use super::recovery::Officer;
+use crate::city::{DOMAIN, REVOKED};
 
 const DAY: i64 = 86_400_000;
 
@@ -194,6 +196,59 @@ fn owners_are_told_once_that_a_mailbox_fills_up_and_rules_are_followed() {
     assert_eq!((count(&two, "INBOX"), count(&two, "公积金"), count(&mailbox(&gateway, 2), "INBOX")), (0, 1, 1));
 }
 
+/// What officers sign for the end of a hold.
+pub fn lifting(mailbox: &str, hold: u64, authority: &str) -> String {
+    format!(r#"{{"kind":"suiyin mailbox hold lift v1","mailbox":"{mailbox}","hold":{hold},"authority":"{authority}","reason":"(2026)粤01执124号","papers":"counter 12, form 91"}}"#)
+}
+
+#[test]
+fn a_legal_hold_is_lifted_by_two_officers_and_by_nobody_less() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let [one, two] = [0, 1].map(|at| mailbox(&gateway, at));
+    let (court, lists) = ("广州市中级人民法院", city.more_lists());
+    for mailbox in [&one, &one, &two] {
+        hold::set(&gateway, mailbox, &Word { authority: court.into(), reason: "(2026)粤01执123号".into(), until_unix_millis: None }).unwrap();
+    }
+    let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
+    let officer = |serial, number: &str, policy: &str| Officer::new(&city, &keys, serial, number, policy);
+    let [first, second] = [officer(80, "A-1", "6.1"), officer(81, "A-2", "6.1")];
+    let lift = |mailbox: &str, request: &str, approvals: Vec<String>| hold::lift(&gateway, &lists, mailbox, &SignedLift { request: request.into(), approvals });
+    let both = |request: &str| vec![first.signs(request, NOW), second.signs(request, NOW)];
+    let request = lifting(&one, 1, court);
+    // One, the same twice, one person with two keys, other words, long ago, one who is none, one who is no more.
+    let few = |approvals| matches!(lift(&one, &request, approvals), Err(HoldError::Approval(ApprovalError::Officers)));
+    assert!(few(vec![]) && few(vec![first.signs(&request, NOW)]) && few(vec![first.signs(&request, NOW), first.signs(&request, NOW)]));
+    assert!(few(vec![first.signs(&request, NOW), officer(82, "A-1", "6.1").signs(&request, NOW)]));
+    for approval in [second.signs(&lifting(&one, 2, court), NOW), second.signs(&request, NOW - Duration::days(2))] {
+        assert!(matches!(lift(&one, &request, vec![first.signs(&request, NOW), approval]), Err(HoldError::Approval(ApprovalError::Signature { number: 2, .. }))));
+    }
+    for other in [officer(83, "A-3", "6.2"), officer(REVOKED, "A-4", "6.1")] {
+        assert!(matches!(lift(&one, &request, vec![first.signs(&request, NOW), other.signs(&request, NOW)]), Err(HoldError::Approval(ApprovalError::Trust(_)))));
+    }
+    // Of another kind, of another form, of another mailbox, without papers, of another authority, of a hold that is not there.
+    let recovery = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{one}","proof":"x","papers":"x"}}"#);
+    for wrong in [recovery, request.replace("lift v1", "lift v2"), request.replace(r#""hold":1"#, r#""hold":"1""#), lifting(&two, 1, court)] {
+        assert!(matches!(lift(&one, &wrong, both(&wrong)), Err(HoldError::Request { .. })), "{wrong}");
+    }
+    let bare = request.replace("counter 12, form 91", " ");
+    assert!(matches!(lift(&one, &bare, both(&bare)), Err(HoldError::Words { field: "papers" })));
+    let other = lifting(&one, 1, "广州市公安局");
+    assert!(matches!(lift(&one, &other, both(&other)), Err(HoldError::OtherAuthority { number: 1 })));
+    let none = lifting(&one, 3, court);
+    assert!(matches!(lift(&one, &none, both(&none)), Err(HoldError::NoHold { number: 3 })));
+    assert!(hold::show(&gateway, &one).unwrap().iter().all(|hold| hold.holds));
+    // Two: that hold alone, and once.
+    let shown = lift(&one, &request, both(&request)).unwrap();
+    assert_eq!(shown.iter().map(|hold| hold.holds).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(shown[0].lifted_by, ["A-1", "A-2"]);
+    assert!(matches!(lift(&one, &request, both(&request)), Err(HoldError::NoHold { number: 1 })));
+    assert!(hold::show(&gateway, &two).unwrap().iter().all(|hold| hold.holds));
+    let lifted: Vec<_> = events(&*city.store).into_iter().filter_map(|event| if let Event::MailboxHoldLifted(lifted) = event { Some(lifted) } else { None }).collect();
+    assert_eq!((lifted.len(), lifted[0].number, lifted[0].officers.as_slice()), (1, 1, ["A-1".to_owned(), "A-2".to_owned()].as_slice()));
+    assert_eq!(lifted[0].request.as_deref(), Some(crate::hex(&digest(request.as_bytes())).as_str()));
+}
+
 #[test]
 fn a_legal_hold_outlasts_deletion_and_ends_by_its_own_authority() {
     let city = City::found();
@@ -201,7 +256,10 @@ fn a_legal_hold_outlasts_deletion_and_ends_by_its_own_authority() {
     let one = mailbox(&gateway, 0);
     let court = "广州市中级人民法院";
     let until = |days| u64::try_from((NOW + Duration::days(days)).unix_timestamp()).unwrap() * 1_000;
-    let set = |authority: &str, days| hold::say(&gateway, &one, &Word::Set { authority: authority.into(), reason: "(2026)粤01执123号".into(), until_unix_millis: Some(until(days)) });
+    let lists = city.more_lists();
+    let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
+    let officers = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
+    let set = |authority: &str, days| hold::set(&gateway, &one, &Word { authority: authority.into(), reason: "(2026)粤01执123号".into(), until_unix_millis: Some(until(days)) });
     assert!(matches!(set("", 90), Err(HoldError::Words { .. })) && matches!(set(court, 0), Err(HoldError::Until)) && matches!(set(court, 4_000), Err(HoldError::Until)));
     set(court, 90).unwrap();
     set("广州市公安局", 40).unwrap();
@@ -219,22 +277,27 @@ fn a_legal_hold_outlasts_deletion_and_ends_by_its_own_authority() {
     };
     delete();
     assert_eq!((at(29), at(31), at(50), deleted()), (0, 0, 0, 1));
-    let lift = |number, authority: &str| hold::say(&gateway, &one, &Word::Lift { number, authority: authority.into(), reason: "(2026)粤01执124号".into() });
+    let lift = |number, authority: &str| {
+        let request = lifting(&one, number, authority);
+        hold::lift(&gateway, &lists, &one, &SignedLift { approvals: officers.iter().map(|officer| officer.signs(&request, NOW)).collect(), request })
+    };
     assert!(matches!(lift(1, "广州市公安局"), Err(HoldError::OtherAuthority { number: 1 })));
     assert!(matches!(lift(2, "广州市公安局"), Err(HoldError::NoHold { number: 2 })), "it is over");
-    assert_eq!(lift(1, court).unwrap().iter().map(|hold| hold.holds).collect::<Vec<_>>(), [false, false]);
+    city.clock.set(NOW);
+    assert_eq!(lift(1, court).unwrap().iter().map(|hold| hold.holds).collect::<Vec<_>>(), [false, true]);
     assert_eq!((at(51), deleted()), (1, 0));
     // Without a hold: a month.
     delete();
     assert_eq!((at(80), deleted(), at(82), deleted()), (0, 1, 1, 0));
     // One that ends by itself.
-    hold::say(&gateway, &one, &Word::Set { authority: court.into(), reason: "x".into(), until_unix_millis: Some(until(150)) }).unwrap();
+    hold::set(&gateway, &one, &Word { authority: court.into(), reason: "x".into(), until_unix_millis: Some(until(150)) }).unwrap();
     delete();
     assert_eq!((at(149), at(151), deleted()), (0, 1, 0));
     // One without an end ends when it is lifted.
     delete();
-    hold::say(&gateway, &one, &Word::Set { authority: court.into(), reason: "x".into(), until_unix_millis: None }).unwrap();
+    hold::set(&gateway, &one, &Word { authority: court.into(), reason: "x".into(), until_unix_millis: None }).unwrap();
     assert_eq!((at(190), at(9_000), deleted()), (0, 0, 1));
+    city.clock.set(NOW);
     lift(4, court).unwrap();
     assert_eq!((at(9_001), deleted()), (1, 0));
     // The words are nowhere but sealed.

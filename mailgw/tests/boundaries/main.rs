@@ -23,6 +23,7 @@ mod names;
 mod notification;
 mod opening;
 mod operators;
+mod owner_notices;
 mod paper;
 mod polling;
 mod reading;

@@ -1,8 +1,10 @@
 //! A new password for who lost every way in: two officers, a notice, a cooling-off, and any login ends it.
 
-use mailgw::directory::{DirectoryError, NewPassword, Scope};
+use mailgw::directory::{AppPasswordName, Applicant, DirectoryError, NewPassword, Ordered, Scope, Somebody, Words};
 use mailgw::flow::login::Logins;
-use mailgw::flow::recovery::{Application, RecoveryError, apply};
+use mailgw::flow::approval::ApprovalError;
+use mailgw::flow::recovery::{Application, Papers, RecoveryError, apply};
+use mailgw::record::operator::By;
 use mailgw::service::TypedPassword;
 use mailgw::wire::accounts::{Accounts, Visit};
 use pki::signer::SignatureAlgorithm;
@@ -46,13 +48,13 @@ fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
     let [one, two] = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
     let account = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap();
     let (number, mailbox) = (account.number, account.mailbox());
-    let old = gateway.directory.set_password(number, &NewPassword::Generated, NOW).unwrap();
-    let (_, app) = gateway.directory.new_app_password(number, None, &mailgw::directory::AppPasswordName::parse("手机").unwrap(), &[Scope::Imap], NOW).unwrap();
+    let old = gateway.directory.set_password(number, &NewPassword::Generated, false, NOW).unwrap();
+    let (_, app) = gateway.directory.new_app_password(number, None, &AppPasswordName::parse("手机").unwrap(), &[Scope::Imap], NOW).unwrap();
     let request = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}","proof":"card read by chip, face compared","papers":"counter 12, form 91"}}"#);
     let at = |offset: Duration| NOW + offset;
     let applied = |request: &str, approvals: Vec<String>, (id_type, id_no, name): (&str, &str, &str)| {
         let typed = |text: &str| TypedPassword::new(text.to_owned());
-        apply(&gateway, &city.more_lists(), &Application { request: request.into(), approvals, id_type: id_type.into(), id_no: typed(id_no), name: typed(name) })
+        apply(&gateway, &city.more_lists(), &Application { request: request.into(), approvals, papers: Papers::Citizen { id_type: id_type.into(), id_no: typed(id_no), name: typed(name) } })
     };
     let both = |request: &str| vec![one.signs(request, NOW), two.signs(request, NOW)];
     // Another's document, another's name, another form.
@@ -61,14 +63,14 @@ fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
     assert!(matches!(applied("{}", both("{}"), PEOPLE[0]), Err(RecoveryError::Request { .. })));
     // One officer, the same twice, the same person with two keys, other words, long ago, one who is none, one who is no more.
     let again = Officer::new(&city, &keys, 82, "A-1", "6.1");
-    assert!(matches!(applied(&request, vec![one.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Officers)));
-    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), one.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Officers)));
-    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), again.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Officers)));
-    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), two.signs("other", NOW)], PEOPLE[0]), Err(RecoveryError::Approval { number: 2, .. })));
-    assert!(matches!(applied(&request, vec![one.signs(&request, at(Duration::days(-2))), two.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval { number: 1, .. })));
+    assert!(matches!(applied(&request, vec![one.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Officers))));
+    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), one.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Officers))));
+    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), again.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Officers))));
+    assert!(matches!(applied(&request, vec![one.signs(&request, NOW), two.signs("other", NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Signature { number: 2, .. }))));
+    assert!(matches!(applied(&request, vec![one.signs(&request, at(Duration::days(-2))), two.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Signature { number: 1, .. }))));
     let (clerk, former) = (Officer::new(&city, &keys, 83, "A-3", "6.2"), Officer::new(&city, &keys, REVOKED, "A-4", "6.1"));
     for other in [clerk, former] {
-        assert!(matches!(applied(&request, vec![one.signs(&request, NOW), other.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Trust(_))));
+        assert!(matches!(applied(&request, vec![one.signs(&request, NOW), other.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Trust(_)))));
     }
     assert!(gateway.messages.view(&mailbox, "INBOX").unwrap().messages.is_empty() && gateway.directory.recovery(number).unwrap().is_none());
     // Two.
@@ -98,4 +100,60 @@ fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
     let ends: Vec<String> = events(&*city.store).into_iter().filter_map(|event| if let Event::RecoveryEnded(ended) = event { Some(ended.why) } else { None }).collect();
     assert_eq!(ends, ["login", "completed"]);
     assert_eq!(events(&*city.store).iter().filter(|event| matches!(event, Event::RecoveryBegun(_))).count(), 2);
+}
+
+#[test]
+fn an_institution_gets_a_new_password_by_its_code_and_its_name() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let directory = &gateway.directory;
+    let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
+    let [one, two] = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
+    let (code, name) = ("91440101MAT000018G", "广州示范有限公司");
+    let open = |code: &str, name: &str| {
+        let words = Words { code: Some(code.into()), name: Some(name.into()), ..Words::default() };
+        directory.open(Applicant::parse(&words, directory.policy(), today(NOW)).unwrap(), NewPassword::Generated, NOW).unwrap()
+    };
+    let firm = open(code, name);
+    let other = open("91440101MAT000026B", "广州示范二有限公司").account.number;
+    let (number, mailbox) = (firm.account.number, firm.account.mailbox());
+    let person = directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap().number;
+    directory.name_operator(number, &Somebody::Named("李四".into()), false, &Ordered { by: By::Officer("A-1".into()), request: "one".into() }, NOW).unwrap();
+    let app = |operator| directory.new_app_password(number, operator, &AppPasswordName::parse("电脑").unwrap(), &[Scope::Imap], NOW).unwrap().1;
+    let apps = [app(None), app(Some(1))];
+    let asked = |mailbox: &str, form: &str| format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}","proof":"licence and legal representative seen","papers":"counter 12, form {form}"}}"#);
+    let applied = |request: &str, papers: Papers| apply(&gateway, &city.more_lists(), &Application { request: request.into(), approvals: vec![one.signs(request, NOW), two.signs(request, NOW)], papers });
+    let institution = |code: &str, name: &str| Papers::Institution { code: code.into(), name: name.into() };
+    let request = asked(&mailbox, "91");
+    // Another's code, another name, a person's document; an institution's code for a person's mailbox.
+    let typed = |text: &str| TypedPassword::new(text.to_owned());
+    let citizen = || Papers::Citizen { id_type: PEOPLE[0].0.into(), id_no: typed(PEOPLE[0].1), name: typed(PEOPLE[0].2) };
+    for (request, papers) in [
+        (&request, institution("91440101MAT000026B", name)), (&request, institution(code, "广州示范二有限公司")), (&request, institution("", "")), (&request, citizen()),
+        (&asked(&other.to_string(), "91"), institution(code, name)), (&asked(&person.to_string(), "91"), institution(code, name)),
+    ] {
+        assert!(matches!(applied(request, papers), Err(RecoveryError::NotTheOwner)), "{request}");
+    }
+    // Two officers; the mailbox is told, and an operator's login ends it like the owner's.
+    let shown = applied(&request, institution(code, name)).unwrap();
+    assert_eq!(shown.due_unix_millis - shown.since_unix_millis, 72 * 3_600_000);
+    let view = gateway.messages.view(&mailbox, "INBOX").unwrap();
+    let notice = mail_parser::MessageParser::new().parse(&gateway.messages.load(&view.folder, view.messages.last().unwrap().uid).unwrap()).unwrap().body_text(0).unwrap().into_owned();
+    assert!(notice.contains("有人凭单位证照在服务窗口申请") && !notice.contains(code), "{notice}");
+    let complete = || directory.complete_recovery(number, &NewPassword::Generated, city.clock.now());
+    assert!(matches!(complete(), Err(DirectoryError::CoolingOff { .. })));
+    let logins = Logins { directory: Arc::clone(directory), clock: Arc::clone(&city.clock) as Arc<dyn Clock>, certificates: None, tokens: None };
+    let login = |secret: &str| logins.login(&mailbox, &Secret::new(secret.to_owned()), Visit { scope: Scope::Imap, peer: [192, 0, 2, 7].into() }).is_ok();
+    assert!(login(apps[1].expose()) && directory.recovery(number).unwrap().is_none());
+    // Undisturbed: a new password, and no former one, an operator's neither, who is an operator still.
+    let request = asked(&mailbox, "92");
+    applied(&request, institution(code, name)).unwrap();
+    city.clock.set(NOW + Duration::hours(72));
+    let new = complete().unwrap();
+    let olds = [firm.password.expose().expose_secret(), apps[0].expose(), apps[1].expose()];
+    assert!(login(new.expose().expose_secret()) && !olds.iter().any(|old| login(old)) && directory.operator_stands(number, 1).unwrap());
+    assert!(mailgw::flow::owner_notices::tell_all(&gateway).unwrap() > 0);
+    let view = gateway.messages.view(&mailbox, "INBOX").unwrap();
+    let last = gateway.messages.load(&view.folder, view.messages.last().unwrap().uid).unwrap();
+    assert_eq!(mail_parser::MessageParser::new().parse(&last).unwrap().subject(), Some("您的邮箱密码已按申请重设 / The recovery of your mailbox is complete"));
 }

@@ -1,13 +1,16 @@
 //! What is remembered of a push ends with its kind's days; messages stay, an order of a court beats the policy, and a trial ends nothing.
 
 use mailgw::flow::evidence::{self as kept, EvidenceError, Wanted};
-use mailgw::flow::hold::{Word, say};
+use mailgw::flow::hold::{SignedLift, Word, lift as lifted, set};
 use mailgw::flow::push::Order;
 use mailgw::flow::retention::{By, RetentionError, hold as held_by, holds, retain};
 use mailgw::record::hold::Held;
+use runtime::clock::Clock as _;
 
+use super::archive::lifting;
 use super::evidence::install;
 use super::month::order;
+use super::recovery::Officer;
 use super::*;
 
 /// A kind whose evidence ends after ten days.
@@ -40,12 +43,19 @@ fn hold(gateway: &Gateway, held: &Held, order: &str, holds: bool) -> Result<usiz
 
 /// A court's word on a mailbox, and its end.
 fn hold_mailbox(gateway: &Gateway, mailbox: &str, reason: &str) -> u64 {
-    let word = Word::Set { authority: "广州市中级人民法院".into(), reason: reason.into(), until_unix_millis: None };
-    say(gateway, mailbox, &word).unwrap().last().unwrap().number
+    let word = Word { authority: "广州市中级人民法院".into(), reason: reason.into(), until_unix_millis: None };
+    set(gateway, mailbox, &word).unwrap().last().unwrap().number
 }
 
-fn lift(gateway: &Gateway, mailbox: &str, number: u64) {
-    say(gateway, mailbox, &Word::Lift { number, authority: "广州市中级人民法院".into(), reason: "released".into() }).unwrap();
+fn lift(city: &City, gateway: &Gateway, mailbox: &str, number: u64) {
+    let keys = KeyStore::create(&city.path(&format!("officers of hold {number}")), &city::passphrase()).unwrap();
+    let request = lifting(mailbox, number, "广州市中级人民法院");
+    let approvals = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(city, &keys, serial, number, "6.1").signs(&request, NOW));
+    // The officers' lists are of these days.
+    let now = city.clock.now();
+    city.clock.set(NOW);
+    lifted(gateway, &city.more_lists(), mailbox, &SignedLift { request, approvals: approvals.to_vec() }).unwrap();
+    city.clock.set(now);
 }
 
 fn city() -> City {
@@ -103,7 +113,7 @@ fn what_is_over_ends_messages_stay_and_a_hold_beats_the_policy() {
     hold(&gateway, &of("first"), "(2026)粤01民初1号", true).unwrap();
     let number = hold_mailbox(&gateway, &mailbox, "(2026)粤01民初2号");
     assert_eq!((names(&retain(&gateway, false).unwrap().over), left(&city)), (vec![("first".into(), true), ("second".into(), true)], before));
-    lift(&gateway, &mailbox, number);
+    lift(&city, &gateway, &mailbox, number);
     assert!(matches!(hold(&gateway, &of("second"), "x", false), Err(RetentionError::NotHeld)));
     assert_eq!(holds(&gateway).unwrap().len(), 1);
     // One ends: nothing of it is left but its name and the messages.
@@ -174,7 +184,7 @@ fn a_sweep_that_goes_on_after_a_crash_heeds_an_order_that_came_since() {
     let number = hold_mailbox(&gateway, &mailbox, "in time");
     retain(&gateway, false).unwrap();
     assert_eq!(left(&city), before);
-    lift(&gateway, &mailbox, number);
+    lift(&city, &gateway, &mailbox, number);
     retain(&gateway, false).unwrap();
     assert_eq!(left(&city), [0; 6]);
 }
@@ -284,13 +294,13 @@ fn a_hold_and_a_mark_at_one_moment() {
     assert_eq!(left(&city), before, "what the court holds is still there");
     let over = retain(&gateway, false).unwrap().over;
     assert_eq!(over.iter().map(|over| over.held_by.as_deref()).collect::<Vec<_>>(), [Some("(2026)粤01民初4号")]);
-    lift(&gateway, &mailbox, 1);
+    lift(&city, &gateway, &mailbox, 1);
     // The word has its number and is about to be durable, and the mark comes first: the word holds from then on, and the push is gone.
     let other = Arc::clone(&gateway);
     raced.says(1, move || assert_eq!(retain(&other, false).unwrap().over.len(), 1));
     let number = hold_mailbox(&racing, &mailbox, "(2026)粤01民初5号");
     assert_eq!(left(&city), [0; 6]);
-    assert!(say(&gateway, &mailbox, &Word::Lift { number, authority: "广州市中级人民法院".into(), reason: "x".into() }).is_ok());
+    lift(&city, &gateway, &mailbox, number);
 }
 
 /// `retention hold --mailbox` was there before `mailbox hold`: what it left in a directory still reads, holds, and can be taken back.

@@ -41,7 +41,7 @@ fn nothing_personal_is_written_anywhere() {
         told += &format!("{words:?} {refused}");
         told += &serde_json::to_string(&directory.shown(&done.account)).unwrap();
         told += &format!("{:?}", login(&directory, number, name).unwrap_err());
-        directory.set_password(done.account.number, &NewPassword::Generated, NOW).unwrap();
+        directory.set_password(done.account.number, &NewPassword::Generated, false, NOW).unwrap();
         directory.close(done.account.number, NOW).unwrap();
     }
     let all = records(&*store);
@@ -133,7 +133,7 @@ fn nobody_has_two_mailboxes_and_a_closed_one_stays_closed() {
     assert!(exists(State::Closed));
     assert_eq!(directory.find_person(&document("01", "440106189602290015")).unwrap().unwrap().state(), State::Closed);
     assert!(matches!(directory.close(number, later), Err(DirectoryError::Closed { .. })));
-    assert!(matches!(directory.set_password(number, &NewPassword::Generated, later), Err(DirectoryError::Closed { .. })));
+    assert!(matches!(directory.set_password(number, &NewPassword::Generated, false, later), Err(DirectoryError::Closed { .. })));
     let other = MailboxNumber::from_random(1).unwrap();
     assert!(matches!(directory.close(other, later), Err(DirectoryError::NotFound)));
     let mailbox = || event::Mailbox { mailbox: number.to_string() };

@@ -25,7 +25,7 @@ fn nothing_is_half_done_at_any_write_boundary() {
     let steps: [(Step, Check); 4] = [
         (|directory, number| directory.close(number, NOW).map(drop), |account, _| !account.is_open()),
         (
-            |directory, number| directory.set_password(number, &chosen("another password"), NOW).map(drop),
+            |directory, number| directory.set_password(number, &chosen("another password"), false, NOW).map(drop),
             |account, directory| login(directory, &account.mailbox(), "another password").is_ok(),
         ),
         (
@@ -62,7 +62,7 @@ fn changes_that_race_are_all_made() {
         for n in 1..=8 {
             let directory = &directory;
             scope.spawn(move || directory.add_document(number, &document("07", &format!("0000000{n}")), NOW).unwrap());
-            scope.spawn(move || directory.set_password(number, &NewPassword::Generated, NOW).unwrap());
+            scope.spawn(move || directory.set_password(number, &NewPassword::Generated, false, NOW).unwrap());
         }
     });
     assert_eq!(directory.shown(&directory.get(number).unwrap().unwrap()).documents.len(), 9);
@@ -80,7 +80,7 @@ fn a_change_decided_on_what_was_is_decided_anew() {
     };
     let closes: fn(&Directory, MailboxNumber) = |other, number| drop(other.close(number, NOW).unwrap());
     let (directory, number, store) = outrun_by(closes);
-    assert!(matches!(directory.set_password(number, &NewPassword::Generated, NOW), Err(DirectoryError::Closed { .. })));
+    assert!(matches!(directory.set_password(number, &NewPassword::Generated, false, NOW), Err(DirectoryError::Closed { .. })));
     assert_eq!((directory.get(number).unwrap().unwrap().state(), events(&*store).len()), (State::Closed, 2));
     let (directory, number, _) = outrun_by(closes);
     assert!(matches!(directory.add_document(number, &document("03", "E12345678"), NOW), Err(DirectoryError::Closed { .. })));
@@ -89,7 +89,7 @@ fn a_change_decided_on_what_was_is_decided_anew() {
     let (directory, number, _) = outrun_by(|other, _| drop(opened(other, citizen("03", "E12345678", "黄雅婷"))));
     assert!(matches!(directory.add_document(number, &document("03", "E12345678"), NOW), Err(DirectoryError::DocumentTaken { mailbox }) if mailbox != number));
     // And a password set meanwhile does not undo a closing.
-    let (directory, number, _) = outrun_by(|other, number| drop(other.set_password(number, &chosen("another password"), NOW).unwrap()));
+    let (directory, number, _) = outrun_by(|other, number| drop(other.set_password(number, &chosen("another password"), false, NOW).unwrap()));
     assert!(!directory.close(number, NOW).unwrap().is_open());
     assert!(login(&directory, &number.to_string(), "another password").is_err());
 }

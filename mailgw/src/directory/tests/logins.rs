@@ -39,9 +39,9 @@ fn a_new_password_ends_the_old_one_and_a_closed_mailbox_both() {
     for directory in [&directory, &other] {
         assert!(login(directory, &user, PASSWORD).is_ok() && login(directory, &user, PASSWORD).is_ok());
     }
-    assert!(matches!(directory.set_password(number, &chosen("short"), NOW), Err(DirectoryError::Password(_))));
+    assert!(matches!(directory.set_password(number, &chosen("short"), false, NOW), Err(DirectoryError::Password(_))));
     assert!(login(&directory, &user, PASSWORD).is_ok());
-    let password = directory.set_password(number, &NewPassword::Generated, NOW).unwrap();
+    let password = directory.set_password(number, &NewPassword::Generated, false, NOW).unwrap();
     let new = password.expose().expose_secret();
     for directory in [&directory, &other] {
         assert!(matches!(login(directory, &user, PASSWORD), Err(Refusal::Credentials { .. })));
@@ -138,7 +138,7 @@ fn strangers_who_guess_do_not_keep_the_owner_out() {
     // A login opens no door for others, and a new password makes a stranger of whoever knew the old one.
     let later = NOW + Duration::from_secs(3_600);
     assert!(from(1, PASSWORD, later).is_ok());
-    let password = directory.set_password(number, &NewPassword::Generated, later).unwrap();
+    let password = directory.set_password(number, &NewPassword::Generated, false, later).unwrap();
     for n in 100..116 {
         assert!(matches!(from(n, "wrong", later), Err(Refusal::Credentials { .. })));
     }

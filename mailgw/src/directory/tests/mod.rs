@@ -101,6 +101,7 @@ fn count(store: &dyn Store, table: &str) -> usize {
 
 mod accounts;
 mod app_passwords;
+mod entered;
 mod faults;
 mod import;
 mod logins;

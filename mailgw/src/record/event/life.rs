@@ -33,7 +33,7 @@ pub struct Restored {
 }
 
 /// A legal hold on a mailbox, by its number there, until when (Unix milliseconds) where that was said, and the digest of who asked for it
-/// and why: the words stand sealed in the record.
+/// and why: the words stand sealed in the record. Of one that is lifted, the digest of what these officers signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MailboxHold {
@@ -42,6 +42,10 @@ pub struct MailboxHold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
     pub words: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub officers: Vec<String>,
 }
 
 /// A mailbox is about to leave as files: `inventory` is the digest of what is signed of it, `request` that of the words by which it was

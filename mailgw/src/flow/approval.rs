@@ -1,0 +1,80 @@
+//! What two officers of the authority signed: asked for where one administrator's word is too little.
+
+use runtime::exit::{Exit, Problem};
+use runtime::revocation::{RevocationError, RevocationLists};
+use time::OffsetDateTime;
+
+use super::signer::{Signed, SignerError};
+use crate::bureau::trust::{self, Purpose, TrustError};
+use crate::gateway::Gateway;
+use crate::record::body;
+
+/// Officers who must have signed.
+const OFFICERS: usize = 2;
+/// Signatures that are looked at.
+const MOST: usize = 8;
+
+/// A request that enough officers signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approved {
+    /// SHA-256 of its very bytes, hexadecimal.
+    pub request: String,
+    /// Their numbers, in the order of the approvals.
+    pub officers: Vec<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApprovalError {
+    #[error("approval {number} does not hold: {reason}; have the officer sign the request's very bytes again")]
+    Signature { number: usize, reason: String },
+    #[error("two officers must have signed within a day, two persons with keys of their own; have another one sign")]
+    Officers,
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error(transparent)]
+    Revocation(#[from] RevocationError),
+}
+
+impl From<ApprovalError> for Problem {
+    fn from(error: ApprovalError) -> Self {
+        let code = match error {
+            ApprovalError::Trust(error) => return error.into(),
+            ApprovalError::Revocation(error) => return error.into(),
+            ApprovalError::Signature { .. } => "approval",
+            ApprovalError::Officers => "officers",
+        };
+        crate::problem::told(Exit::Refused, code, &error.to_string())
+    }
+}
+
+/// 1 each signature is over the request's very bytes, within a day · 2 by an officer who is not revoked · 3 two persons, with keys of
+/// their own. `approvals`: detached CMS, PEM.
+pub fn by_officers(gateway: &Gateway, lists: &RevocationLists, request: &str, approvals: &[String], now: OffsetDateTime) -> Result<Approved, ApprovalError> {
+    let (mut officers, mut keys) = (Vec::new(), Vec::new());
+    for (at, approval) in approvals.iter().enumerate().take(MOST) {
+        let wrong = |reason: String| ApprovalError::Signature { number: at + 1, reason };
+        let told = |error| match error {
+            SignerError::Signature(reason) => wrong(reason),
+            SignerError::Trust(error) => error.into(),
+            SignerError::Revocation(error) => error.into(),
+        };
+        // 1
+        let signed = Signed::read(approval, request.as_bytes()).map_err(told)?;
+        if !signed.is_fresh(now) {
+            return Err(wrong(super::signer::STALE.to_owned()));
+        }
+        // 2
+        let path = signed.trusted(&gateway.anchors, lists, Purpose::Officer, now).map_err(told)?;
+        let number = trust::person_number(&path).ok_or_else(|| wrong("its certificate names no officer".to_owned()))?;
+        let key = trust::public_key_info(&path, Purpose::Officer)?;
+        if !officers.contains(&number) && !keys.contains(&key) {
+            officers.push(number);
+            keys.push(key);
+        }
+    }
+    // 3
+    if officers.len() < OFFICERS {
+        return Err(ApprovalError::Officers);
+    }
+    Ok(Approved { request: crate::hex(&body::digest(request.as_bytes())), officers })
+}
