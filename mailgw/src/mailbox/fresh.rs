@@ -8,6 +8,8 @@ use crate::record::body::BodyId;
 
 /// Octets of one message that is held.
 const LARGEST: usize = 64 << 10;
+/// Octets that one takes beside its own.
+const ENTRY: usize = 96;
 /// Octets of each of the two halves.
 const MOST: usize = 32 << 20;
 
@@ -23,9 +25,12 @@ struct Halves {
 }
 
 impl Halves {
-    fn turn(&mut self) {
-        self.old = std::mem::take(&mut self.new);
+    /// What is forgotten goes to whoever asked, who drops it when nobody waits any more.
+    #[must_use]
+    fn turn(&mut self) -> HashMap<BodyId, Arc<[u8]>> {
         self.octets = 0;
+        let new = std::mem::take(&mut self.new);
+        std::mem::replace(&mut self.old, new)
     }
 }
 
@@ -39,13 +44,13 @@ impl Fresh {
         if bytes.len() > LARGEST {
             return;
         }
-        let bytes = Arc::from(bytes);
+        let bytes: Arc<[u8]> = Arc::from(bytes);
         let mut halves = self.held();
-        if halves.octets > MOST {
-            halves.turn();
-        }
-        halves.octets += size_of_val(&*bytes);
+        let gone = if halves.octets > MOST { halves.turn() } else { HashMap::new() };
+        halves.octets += bytes.len() + ENTRY;
         halves.new.insert(id, bytes);
+        drop(halves);
+        drop(gone);
     }
 
     pub(super) fn get(&self, id: BodyId) -> Option<Arc<[u8]>> {
@@ -55,7 +60,8 @@ impl Fresh {
 
     /// Forgets what was noted before the last time.
     pub fn turn(&self) {
-        self.held().turn();
+        let gone = self.held().turn();
+        drop(gone);
     }
 }
 

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::{block_in_place, spawn_blocking};
 
 /// So many wait for commits of mail that comes at one time, so many for those of readers, and so many for other hosts: each takes one of
@@ -46,7 +46,8 @@ impl Drop for Busy {
     }
 }
 
-/// For what a few reads of the store and some hundred kilobytes bound, and for nothing that waits for a commit.
+/// For what a few reads of the store and some hundred kilobytes bound, and for nothing that waits for a commit (a body's id does, once in a
+/// million).
 pub(super) async fn momentary<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
     let handle = Handle::current();
     match (handle.runtime_flavor(), Busy::one(&handle)) {
@@ -69,6 +70,11 @@ pub(super) async fn waiting<T: Send + 'static>(work: impl FnOnce() -> T + Send +
     // The semaphore is never closed.
     let _one = WAITS.acquire().await;
     brief(work).await
+}
+
+/// A place among readers who change their mailboxes, for what is done in several steps.
+pub(super) async fn place_to_change() -> Option<SemaphorePermit<'static>> {
+    CHANGES.acquire().await.ok()
 }
 
 /// For what a reader changes in the own mailbox: whoever brings mail does not wait behind it. A place is taken once all is there that the

@@ -31,6 +31,8 @@ pub struct Fake {
     pub asked: Vec<String>,
     /// Of the messages that were loaded, whether the client was to get content of them.
     pub shown: Vec<bool>,
+    /// With each of them, what was announced.
+    pub announced: Vec<Vec<u32>>,
 }
 
 pub fn mailbox(name: &str, id: u64, subscribed: bool) -> MailboxInfo {
@@ -39,7 +41,7 @@ pub fn mailbox(name: &str, id: u64, subscribed: bool) -> MailboxInfo {
 
 impl Fake {
     fn new() -> Self {
-        let mut fake = Self { mails: Vec::new(), next: 4, modseq: 1, damaged: 0, removed: Vec::new(), mailboxes: vec![mailbox("INBOX", 77, true), mailbox("台北", 78, false)], happens_before_answers: AccountChanges::default(), notes: BTreeMap::new(), asked: Vec::new(), shown: Vec::new() };
+        let mut fake = Self { mails: Vec::new(), next: 4, modseq: 1, damaged: 0, removed: Vec::new(), mailboxes: vec![mailbox("INBOX", 77, true), mailbox("台北", 78, false)], happens_before_answers: AccountChanges::default(), notes: BTreeMap::new(), asked: Vec::new(), shown: Vec::new(), announced: Vec::new() };
         fake.add(MAIL.to_vec(), Flags::new());
         fake.add(b"Subject: two\r\n\r\nbody\r\n".to_vec(), Flags::new().with(SystemFlag::Seen));
         fake
@@ -66,6 +68,7 @@ impl Fake {
     fn answer(&mut self, request: Request) -> Answer {
         self.asked.push(format!("{request:?}"));
         self.shown.extend(if let Request::Load { shows, .. } = request { Some(shows) } else { None });
+        self.announced.extend(if let Request::Load { ahead, .. } = &request { Some(ahead.clone()) } else { None });
         let refused = |code: RefusalCode| Answer::Refused { code, text: "No".into() };
         match request {
             Request::Login { user, password } if user == "a@b.cn" && password.expose() == "pw" => Answer::LoggedIn { off: Extensions::NONE },
@@ -212,6 +215,7 @@ impl Client {
 
     pub fn send(&mut self, bytes: &[u8]) -> String {
         self.fake.asked.clear();
+        self.fake.announced.clear();
         let out = self.session.receive(bytes);
         self.take(out);
         String::from_utf8_lossy(&std::mem::take(&mut self.said)).into_owned()

@@ -308,3 +308,62 @@ fn compression_and_a_login_that_is_given_back() {
     client.send(b"m LOGIN a@b.cn pw\r\nn SELECT INBOX\r\n");
     client.script("C: o SEARCH 1\nS: * SEARCH 1\nS: o OK Searched\n");
 }
+
+/// By header where it is kept, by the message where it is not: the same is found, whatever is asked beside it.
+#[test]
+fn what_a_header_decides_is_found_whether_it_is_kept_or_the_message_read() {
+    let mut client = Client::selected();
+    client.fake.mails.clear();
+    let days: Vec<usize> = (0..700).map(|number| number * 7 % 28 + 1).collect();
+    for (number, day) in days.iter().enumerate() {
+        client.fake.add(format!("Subject: {number}\r\nDate: {day} Nov 2026 10:00:00 +0800\r\n\r\nword{}\r\n", number % 5).into_bytes(), Flags::new());
+    }
+    client.send(b"b SELECT inbox\r\n");
+    type Holds = fn(usize, usize) -> bool;
+    let asked: [(&str, bool, Holds); 7] = [
+        ("SENTSINCE 20-Nov-2026", true, |_, day| day >= 20),
+        ("NOT SENTBEFORE 20-Nov-2026", true, |_, day| day >= 20),
+        ("SENTON 8-Nov-2026 SUBJECT 3", true, |number, day| day == 8 && number.to_string().contains('3')),
+        ("OR SENTON 8-Nov-2026 SENTON 15-Nov-2026", true, |_, day| day == 8 || day == 15),
+        // A header alone says no to the most of these, and yes to some.
+        ("SENTON 8-Nov-2026 BODY word3", false, |number, day| day == 8 && number % 5 == 3),
+        ("OR SENTON 8-Nov-2026 BODY word3", false, |number, day| day == 8 || number % 5 == 3),
+        ("OR SUBJECT 69 NOT TEXT word3", false, |number, _| number.to_string().contains("69") || number % 5 != 3),
+    ];
+    for (keys, by_header_alone, holds) in asked {
+        let expected: String = days.iter().enumerate().filter(|(number, day)| holds(*number, **day)).map(|(number, _)| format!(" {}", number + 1)).collect();
+        let told = client.send(format!("c SEARCH {keys}\r\n").as_bytes());
+        assert_eq!(told, format!("* SEARCH{expected}\r\nc OK Searched\r\n"), "{keys}");
+        let count = |kind: &str| client.fake.asked.iter().filter(|asked| *asked == kind).count();
+        assert_eq!(count("Outlines"), 3, "{keys}");
+        assert!(if by_header_alone { count("Load") == 350 } else { (350..700).contains(&count("Load")) }, "{keys}: {}", count("Load"));
+    }
+}
+
+#[test]
+fn so_many_words_are_looked_for_at_once_and_no_more() {
+    let mut client = Client::selected();
+    let keys = |count: usize| (0..count).map(|at| format!(" NOT BODY w{at}")).collect::<String>();
+    assert_eq!(client.send(format!("c SEARCH{}\r\n", keys(32)).as_bytes()), "* SEARCH 1 2\r\nc OK Searched\r\n");
+    let refused = client.send(format!("d SEARCH{} TEXT x\r\n", keys(32)).as_bytes());
+    assert!(refused.starts_with("d BAD Too many"), "{refused}");
+}
+
+/// What is asked for after a message is announced once, and not where outlines may do.
+#[test]
+fn messages_of_a_long_fetch_are_announced_before_they_are_asked_for() {
+    let mut client = Client::selected();
+    (0..200).for_each(|number| drop(client.fake.add(vec![b'x'; if number == 150 { 600 << 10 } else { 100 }], Flags::new())));
+    client.send(b"b SELECT inbox\r\n");
+    client.send(b"c FETCH 1:* BODY.PEEK[]\r\n");
+    let announced: Vec<usize> = client.fake.announced.iter().map(Vec::len).filter(|count| *count > 0).collect();
+    assert_eq!(announced, [64, 64, 21, 49]);
+    let mut all: Vec<u32> = client.fake.announced.concat();
+    assert!(all.is_sorted());
+    all.dedup();
+    assert_eq!(all.len(), 198);
+    for command in ["d FETCH 1:* ENVELOPE\r\n", "d FETCH 1:3 BODY.PEEK[]\r\n", "d SEARCH BODY y\r\n"] {
+        client.send(command.as_bytes());
+        assert!(client.fake.announced.iter().all(Vec::is_empty), "{command}");
+    }
+}

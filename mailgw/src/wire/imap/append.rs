@@ -8,13 +8,15 @@ use time::OffsetDateTime;
 
 use super::answer::{millis, refused};
 use crate::mailbox::{Assembled, Delivery, MailError, MessageStore, Uid};
-use crate::wire::brief::{brief, changing, momentary};
+use crate::wire::brief::{brief, momentary, place_to_change};
 
 /// Octets that are sealed in a moment.
 const MOMENT: usize = 256 << 10;
 
 pub(super) async fn append(messages: &Arc<MessageStore>, mailbox: Arc<str>, folder: String, new: Vec<NewMessage>, now: OffsetDateTime) -> Answer {
     let now_unix_millis = u64::try_from(millis(now)).unwrap_or(0);
+    // So many seal and wait for their commit at one time: whoever brings mail waits behind no more of them.
+    let _place = place_to_change().await;
     // 1. Each is sealed once, and only what was sealed is held from here on.
     let is_brief = new.iter().map(|message| message.bytes.len()).sum::<usize>() > MOMENT;
     let sealing = Arc::clone(messages);
@@ -36,7 +38,7 @@ pub(super) async fn append(messages: &Arc<MessageStore>, mailbox: Arc<str>, fold
             // What it was decided by was changed meanwhile: it is decided anew until it holds.
             Err(MailError::Conflict { .. }) => {
                 let messages = Arc::clone(messages);
-                changing(move || messages.deliver(&deliveries, now_unix_millis)).await
+                brief(move || messages.deliver(&deliveries, now_unix_millis)).await
             }
             placed => Ok(placed),
         },

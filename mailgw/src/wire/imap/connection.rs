@@ -192,7 +192,8 @@ impl Connection {
                     let (back, outputs) = match (request, self.mailbox.clone()) {
                         (load @ (Request::Load { .. } | Request::Outlines { .. }), Some(mailbox)) => self.load_on(session, load, mailbox).await?,
                         (request, _) => {
-                            self.ahead = None;
+                            // Marking what was told as seen changes nothing of what is to be told.
+                            self.ahead = self.ahead.take().filter(|_| matches!(request, Request::Store { .. }));
                             let answer = Box::pin(self.answer(request)).await;
                             // spec: rfc3501#6.3.11 a message that comes to the opened mailbox is told before the command's end ·
                             // rfc7162#3.2.7 and so is what others changed before this MODSEQ

@@ -169,6 +169,7 @@ impl Imap {
                 Err(error) => tracing::error!(%error, "messages of deleted folders are left"),
             }
         });
+        connections.spawn(forget(Arc::clone(&self.messages), shutdown.clone()));
         connections.spawn(outline(Arc::clone(&self.messages), shutdown.clone()));
         let indexing = index(Arc::clone(&self.messages), shutdown.clone());
         connections.spawn(async move {
@@ -220,14 +221,16 @@ impl Imap {
     }
 }
 
+/// What is held of messages that came of late is forgotten in time, until shutdown.
+async fn forget(messages: Arc<MessageStore>, shutdown: Shutdown) {
+    while !ends(&shutdown, FRESH).await {
+        messages.fresh().turn();
+    }
+}
+
 /// What lists the messages that came is made until shutdown; a block under way ends first.
 async fn outline(messages: Arc<MessageStore>, shutdown: Shutdown) {
-    let mut turned = tokio::time::Instant::now();
     while !ends(&shutdown, INDEX_EVERY).await {
-        if turned.elapsed() >= FRESH {
-            messages.fresh().turn();
-            turned = tokio::time::Instant::now();
-        }
         let (messages, stop) = (Arc::clone(&messages), shutdown.clone());
         match tokio::task::spawn_blocking(move || messages.outline_due(&|| !stop.is_set())).await {
             Ok(Ok(_)) => {}

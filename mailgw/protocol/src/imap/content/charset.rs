@@ -24,7 +24,7 @@ pub(crate) fn decode(charset: Option<&str>, bytes: &[u8]) -> String {
 /// Names of one charset or of what it grew from, so that a character cut between words of two of them is read. Lower case.
 pub(super) fn family(name: &str) -> String {
     let name = name.trim().trim_matches('"').to_ascii_lowercase();
-    let grown = ["gb2312", "gbk", "gb18030", "cp936", "x-gbk", "csgb2312", "gb_2312-80", "euc-cn", "iso-ir-58"];
+    let grown = ["gb2312", "gbk", "gb18030", "cp936", "x-gbk", "csgb2312", "gb_2312-80", "euc-cn", "iso-ir-58", "csgbk", "ms936", "windows-936"];
     if grown.contains(&name.as_str()) { "gb18030".to_owned() } else { name }
 }
 

@@ -1,7 +1,7 @@
 //! Octets to text a piece at a time, so that a text of many megabytes is read without being held.
 use std::ops::ControlFlow;
 
-use encoding_rs::{BIG5, CoderResult, EUC_JP, EUC_KR, Encoding, GB18030, ISO_2022_JP, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{BIG5, CoderResult, EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE};
 use mail_parser::decoders::charsets::map::charset_decoder;
 
 use super::charset::family;
@@ -9,7 +9,7 @@ use super::charset::family;
 /// Octets of a piece: of text, or of what a piece of text is made of.
 const PIECE: usize = 64 << 10;
 /// Charsets in which a character may be cut between two pieces, or means what stood before it says.
-const LINKED: [&Encoding; 7] = [BIG5, EUC_JP, EUC_KR, ISO_2022_JP, SHIFT_JIS, UTF_16BE, UTF_16LE];
+const LINKED: [&Encoding; 8] = [BIG5, EUC_JP, EUC_KR, GBK, ISO_2022_JP, SHIFT_JIS, UTF_16BE, UTF_16LE];
 
 /// Who hears the pieces of a text, and may have heard enough.
 pub(super) type Hears<'h> = &'h mut dyn FnMut(&str) -> ControlFlow<()>;
@@ -24,12 +24,23 @@ pub(super) fn pieces(charset: Option<&str>, bytes: &[u8], hears: Hears<'_>) -> C
         // Who says GB2312 or GBK means whichever of the family has the character.
         Some("gb18030") => linked(GB18030, bytes, hears),
         None | Some("" | "us-ascii" | "ascii" | "utf-8" | "utf8" | "unknown-8bit" | "x-unknown" | "8bit" | "default") => guess(bytes, hears),
-        Some(name) => match (Encoding::for_label(name.as_bytes()).filter(|found| LINKED.contains(found)), charset_decoder(name.as_bytes())) {
+        Some(name) => match (linked_by(name), charset_decoder(name.as_bytes())) {
             (Some(found), _) => linked(found, bytes, hears),
             (None, Some(decoder)) => by_lines(bytes, &decoder, hears),
             (None, None) => guess(bytes, hears),
         },
     }
+}
+
+/// One of these charsets by any of the names that mail gives it. Lower case.
+fn linked_by(name: &str) -> Option<&'static Encoding> {
+    let name = match name {
+        "csutf16" => "utf-16",
+        "csutf16le" => "utf-16le",
+        "csutf16be" => "utf-16be",
+        name => name,
+    };
+    Encoding::for_label(name.replace('_', "-").as_bytes()).or_else(|| Encoding::for_label(name.as_bytes())).filter(|found| LINKED.contains(found))
 }
 
 /// Raw octets: UTF-8 if they are, else the charset of mainland China if every octet agrees, else UTF-8 with its faults marked.
@@ -151,7 +162,19 @@ mod tests {
             let (gbk, ..) = GB18030.encode(&text);
             assert!(heard(None, &gbk).0 == text, "unnamed GBK");
             let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-            assert!(heard(Some("utf-16le"), &wide).0 == text);
+            for name in ["utf-16le", "utf_16le", "csutf16le", "UTF-16", "csutf16", "ucs-2", "ucs_2", "iso-10646-ucs-2", "ISO_10646_UCS_2", "csunicode"] {
+                assert!(heard(Some(name), &wide).0 == text, "{name}");
+            }
+            let wide: Vec<u8> = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
+            for name in ["utf-16", "csutf16"] {
+                assert!(heard(Some(name), &wide).0 == text, "{name}");
+            }
+            // Of one line, too.
+            let one = text.replace("\r\n", " ");
+            let (gbk, ..) = GB18030.encode(&one);
+            for name in ["gb2312", "gbk", "cp936", "ms936", "windows-936", "csgbk", "chinese", "gb_2312", "csiso58gb231280"] {
+                assert!(heard(Some(name), &gbk).0 == one, "{name}");
+            }
         }
         let russian = "пенсия за декабрь\r\n".repeat(10_000);
         let (bytes, ..) = encoding_rs::KOI8_R.encode(&russian);

@@ -64,6 +64,11 @@ impl Outlines {
         Some(Texts { envelope: self.text.get(begin..*first)?, structure: self.text.get(*first..*second)?, header: self.text.get(*second..*third)? })
     }
 
+    /// The highest content of which there is one.
+    pub fn highest(&self) -> Option<u64> {
+        self.ends.last().map(|(content, _)| *content)
+    }
+
     pub fn len(&self) -> usize {
         self.ends.len()
     }

@@ -98,24 +98,13 @@ impl Key {
         }
     }
 
-    /// Whether it asks of a header what no index may know.
+    /// Whether a message's header may decide it.
     pub fn asks_of_header(&self) -> bool {
         match self {
             Key::SentBefore(_) | Key::SentOn(_) | Key::SentSince(_) | Key::Header { .. } | Key::Thread(_) => true,
             Key::Not(key) => key.asks_of_header(),
             Key::Or(left, right) => left.asks_of_header() || right.asks_of_header(),
             Key::And(keys) => keys.iter().any(Key::asks_of_header),
-            _ => false,
-        }
-    }
-
-    /// Whether the bytes of a message are needed to decide.
-    pub fn needs_bytes(&self) -> bool {
-        match self {
-            Key::SentBefore(_) | Key::SentOn(_) | Key::SentSince(_) | Key::Header { .. } | Key::Body(_) | Key::Text(_) => true,
-            Key::Not(key) => key.needs_bytes(),
-            Key::Or(left, right) => left.needs_bytes() || right.needs_bytes(),
-            Key::And(keys) => keys.iter().any(Key::needs_bytes),
             _ => false,
         }
     }

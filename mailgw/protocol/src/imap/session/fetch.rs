@@ -265,7 +265,8 @@ fn advance(session: &mut Session, mut job: Job) {
 fn ask_for(session: &mut Session, mut job: Job, uid: u32, shows: bool) {
     let State::Selected(view) = &session.state else { return };
     let size = |uid: u32| view.find(uid).map_or(0, |(_, info)| info.size);
-    let ahead = if job.announced == 0 && job.uids.len() > FEW {
+    // Of outlined messages but a few are read.
+    let ahead = if job.announced == 0 && job.uids.len() > FEW && !job.outlined {
         let mut octets = 0;
         let fits = |uid: &u32| {
             octets += size(*uid);
@@ -275,7 +276,7 @@ fn ask_for(session: &mut Session, mut job: Job, uid: u32, shows: bool) {
     } else {
         Vec::new()
     };
-    job.announced = if job.announced == 0 { ahead.len() } else { job.announced - 1 };
+    job.announced = if ahead.is_empty() { job.announced.saturating_sub(1) } else { ahead.len() };
     session.ask(Request::Load { uid, size: size(uid), shows, ahead }, Pending::Fetch(job));
 }
 

@@ -13,6 +13,8 @@ use told::{arrange, save, tell};
 
 /// Messages that take milliseconds to arrange.
 const MANY: usize = 2_000;
+/// Octets of headers from which on there may be more that were not told at once.
+const MUCH: usize = 512 << 10;
 /// Messages whose kept headers are asked for at once.
 const AHEAD: usize = 256;
 
@@ -25,7 +27,8 @@ pub(super) struct Job {
     sought: Vec<String>,
     /// Ascending.
     left: VecDeque<u32>,
-    /// Up to this one of `left`, headers were asked for.
+    /// From one of `left` to another, headers were asked for.
+    headers_from: u32,
     headers_to: u32,
     found: Vec<u32>,
     then: Then,
@@ -84,9 +87,9 @@ impl Job {
         summary
     }
 
-    /// Octets that it holds.
+    /// Octets that a SORT or THREAD holds. What a SEARCH knows for a moment is no more than a FETCH does.
     pub fn held(&self) -> usize {
-        self.octets + self.headers.octets()
+        if matches!(self.then, Then::Tell(_)) { 0 } else { self.octets + self.headers.octets() }
     }
 
     /// Takes in what was read of the next message found; `false`: all of it together is too much.
@@ -101,6 +104,11 @@ impl Job {
         self.held() <= limit
     }
 
+    /// Whether so much was told of headers that it ended before this message. It is asked about by itself once.
+    fn ended_before(&self, uid: u32, content: u64) -> bool {
+        self.headers_from != uid && self.headers.octets() >= MUCH && self.headers.highest().is_some_and(|highest| highest < content)
+    }
+
     /// Whether the result is to be kept.
     pub fn saves(&self) -> bool {
         matches!(self.then, Then::Tell(Some(told)) if told.save)
@@ -113,7 +121,7 @@ pub(super) fn start(session: &mut Session, tag: String, then: Then, key: Key, ui
         Then::Tell(None) if session.manner.rev2 => Then::Tell(Some(Return { all: true, ..Return::default() })),
         then => then,
     };
-    let job = Job { tag, uid, key, index: Index::default(), sought: Vec::new(), left: VecDeque::new(), headers_to: 0, found: Vec::new(), then, drawn: Vec::new(), octets: 0, headers: Outlines::default(), ahead: 0, asked_headers: false, arranges: false };
+    let job = Job { tag, uid, key, index: Index::default(), sought: Vec::new(), left: VecDeque::new(), headers_from: 0, headers_to: 0, found: Vec::new(), then, drawn: Vec::new(), octets: 0, headers: Outlines::default(), ahead: 0, asked_headers: false, arranges: false };
     if job.key.asks_for_time() { session.ask(Request::Time, Pending::Search(job)) } else { begin(session, job) }
 }
 
@@ -196,11 +204,11 @@ fn advance(session: &mut Session, mut job: Job) {
                 job.left.pop_front();
                 job.found.extend(found.then_some(uid));
             }
-            None if job.key.asks_of_header() && job.headers_to < uid => {
+            None if job.key.asks_of_header() && (job.headers_to < uid || job.ended_before(uid, info.content)) => {
                 let open = |uid: &&u32| view.find(**uid).is_some_and(|(_, info)| decide(&job.key, info, &job.index, None).is_none());
                 let next: Vec<u32> = job.left.iter().filter(open).take(AHEAD).copied().collect();
                 let contents = next.iter().filter_map(|uid| view.find(*uid)).map(|(_, info)| info.content).collect();
-                (job.headers_to, job.asked_headers) = (next.last().copied().unwrap_or(uid), true);
+                (job.headers_from, job.headers_to, job.asked_headers) = (uid, next.last().copied().unwrap_or(uid), true);
                 return session.ask(Request::Outlines { contents, listing: false, header: true }, Pending::Search(job));
             }
             None => {
