@@ -58,7 +58,7 @@ pub enum Command {
     },
     /// Legal holds: show them, set one by a named authority's word, end one by the same authority's, for which two officers signed within a
     /// day. While one lasts nothing of the mailbox is deleted for good, nor of what is remembered of pushes to it.
-    #[command(after_help = "Examples:\n  mailgw mailbox hold 1234567897 --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00+08:00\n  mailgw mailbox hold 1234567897\n  openssl cms -sign -binary -in lift.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox hold 1234567897 --lift lift.json --approval a.p7s --approval b.p7s\n\nThe request, lift.json:\n  {\"kind\": \"suiyin mailbox hold lift v1\", \"mailbox\": \"1234567897\", \"hold\": 1, \"authority\": \"广州市中级人民法院\",\n   \"reason\": \"(2026)粤01执124号\", \"papers\": \"where they are\"}")]
+    #[command(after_help = "Examples:\n  mailgw mailbox hold 1234567897 --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00+08:00\n  mailgw mailbox hold 1234567897\n  openssl cms -sign -binary -in lift.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox hold 1234567897 --lift lift.json --approval a.p7s --approval b.p7s\n\nThe request, lift.json:\n  {\"kind\": \"suiyin mailbox hold lift v1\", \"mailbox\": \"1234567897@mail.example.cn\", \"hold\": 1, \"authority\": \"广州市中级人民法院\",\n   \"reason\": \"(2026)粤01执124号\", \"papers\": \"where they are\"}")]
     Hold {
         mailbox: String,
         #[arg(long, requires = "reason")]

@@ -14,6 +14,7 @@ use crate::record::app_password::AppPasswords;
 use crate::record::certificate::{Asked, Held, Sealed};
 use crate::record::event::{self, Event};
 use crate::record::owner_notice::{Act, OwnerNotice};
+use crate::record::recovery::Recovery;
 use crate::record::{index, unentered};
 
 /// A card, its successor, a passport and a permit: nobody has more than this.
@@ -82,17 +83,25 @@ impl Directory {
             OwnerNotice::owe(&mut batch, number, Act::PasswordSet { app_passwords }, unix_millis(now))?;
             Ok(Change { account, verifier: verifier.clone(), batch })
         });
-        self.end_logins(number);
+        // Refused, it is nobody's business.
+        if !matches!(set, Err(DirectoryError::Entered { .. })) {
+            self.end_logins(number);
+        }
         set.map(|_| password)
     }
 
     /// The password opens nothing any more, and with `app_passwords` those of programs neither: against a thief, who would end every recovery
-    /// by a login. It opens the mailbox to nobody, so one administrator's word is enough.
+    /// by a login. It opens the mailbox to nobody, so one administrator's word is enough; but not while a recovery is under way, which the
+    /// owner may end by a login.
     pub fn withdraw_password(&self, number: MailboxNumber, app_passwords: bool, now: OffsetDateTime) -> Result<Account, DirectoryError> {
         // One that nobody is told, and nobody can guess.
         let verifier = self.hasher.verifier(&Password::generate(&*self.random)?, &*self.random)?;
+        let recovery = Recovery::key(number);
         let withdrawn = self.change(number, |account, _| {
-            let mut batch = Batch::new();
+            if self.store.get(&recovery)?.is_some() {
+                return Err(DirectoryError::RecoveryUnderWay { mailbox: number });
+            }
+            let mut batch = Batch::new().expect(Expectation::Absent(recovery.clone()));
             if app_passwords {
                 batch = self.without_app_passwords(number, batch, now)?;
             }
@@ -100,7 +109,9 @@ impl Directory {
             OwnerNotice::owe(&mut batch, number, Act::PasswordWithdrawn { app_passwords }, unix_millis(now))?;
             Ok(Change { account, verifier: verifier.clone(), batch })
         });
-        self.end_logins(number);
+        if withdrawn.is_ok() {
+            self.end_logins(number);
+        }
         withdrawn
     }
 

@@ -95,6 +95,8 @@ pub enum DirectoryError {
     TooManyNames { mailbox: MailboxNumber },
     #[error("somebody has logged in to mailbox {mailbox}, or it was opened before that was noted, so that no single word sets its password; use `mailgw mailbox recover`, and before it `mailgw mailbox password {mailbox} --withdraw` where a thief has the present one")]
     Entered { mailbox: MailboxNumber },
+    #[error("a recovery of mailbox {mailbox} is under way, which its owner may end by a login; cancel it first (`mailgw mailbox recover {mailbox} --cancel`), or wait for its end")]
+    RecoveryUnderWay { mailbox: MailboxNumber },
     #[error("mailbox {mailbox} has no recovery under way: nobody asked for one, or somebody logged in since; look at the log")]
     NoRecovery { mailbox: MailboxNumber },
     #[error("the cooling-off of mailbox {mailbox} lasts until {due_unix_millis} (Unix milliseconds); complete the recovery then")]

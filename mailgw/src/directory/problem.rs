@@ -34,6 +34,7 @@ fn class(error: &DirectoryError) -> (Exit, &'static str) {
         DirectoryError::Operator(OperatorError::NotEntitled { .. }) => (Exit::Refused, "not-entitled"),
         DirectoryError::Operator(OperatorError::NoInstitution { .. } | OperatorError::Nobody | OperatorError::FirstSigns) => (Exit::Refused, "operator"),
         DirectoryError::Entered { .. } => (Exit::Refused, "mailbox-entered"),
+        DirectoryError::RecoveryUnderWay { .. } => (Exit::Refused, "recovery-under-way"),
         DirectoryError::NoRecovery { .. } => (Exit::NotFound, "no-recovery"),
         DirectoryError::CoolingOff { .. } => (Exit::Refused, "cooling-off"),
         DirectoryError::NoNumber | DirectoryError::Random(_) => (Exit::Unavailable, "randomness"),

@@ -6,7 +6,7 @@
 //! citizen who is an operator of an institution says so by naming its mailbox, and is let into that by the own certificate.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use pki::path::{CertificateFacts, PathError};
@@ -207,20 +207,26 @@ impl CertificateLogins {
         let threads = urls.len().min(AT_ONCE);
         let urls = Mutex::new(urls.into_iter());
         let next = || urls.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let fetch = |comes: Sender<(String, Fetched)>| {
+            while let Some(url) = next() {
+                let list = self.lists.fetch(&url, now, LISTS);
+                if comes.send((url, list)).is_err() {
+                    return;
+                }
+            }
+        };
         std::thread::scope(|scope| {
             let (comes, came) = channel();
-            for _ in 0..threads {
-                let (comes, next) = (comes.clone(), &next);
-                scope.spawn(move || {
-                    while let Some(url) = next() {
-                        let list = self.lists.fetch(&url, now, LISTS);
-                        if comes.send((url, list)).is_err() {
-                            return;
-                        }
-                    }
-                });
+            let started = (0..threads).take_while(|_| {
+                let (comes, fetch) = (comes.clone(), &fetch);
+                std::thread::Builder::new().spawn_scoped(scope, move || fetch(comes)).is_ok()
+            });
+            // Where no thread can be had this one does it.
+            if started.count() == 0 {
+                fetch(comes);
+            } else {
+                drop(comes);
             }
-            drop(comes);
             // 3
             self.judge(waiting, &came, now);
         });

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use policies::mailbox::MailboxNumber;
 use runtime::exit::{Exit, Problem};
 use runtime::revocation::RevocationLists;
 use serde::{Deserialize, Serialize};
@@ -53,7 +52,7 @@ pub struct SignedLift {
 #[serde(deny_unknown_fields)]
 pub struct Lift {
     pub kind: String,
-    /// Ten digits.
+    /// Its whole address: what is signed for one gateway is good at no other.
     pub mailbox: String,
     /// The number of the hold there.
     pub hold: u64,
@@ -197,7 +196,7 @@ pub fn lift(gateway: &Gateway, lists: &RevocationLists, mailbox: &str, signed: &
     let (authority, reason) = (words("authority", &asked.authority)?, words("reason", &asked.reason)?);
     words("papers", &asked.papers)?;
     let mailbox = self::number(gateway, mailbox)?;
-    if !MailboxNumber::parse(&asked.mailbox).is_ok_and(|number| number.to_string() == mailbox) {
+    if asked.mailbox != format!("{mailbox}@{}", gateway.directory.domain()) {
         return Err(wrong("it is of another mailbox"));
     }
     // 2

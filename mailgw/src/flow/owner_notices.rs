@@ -6,7 +6,7 @@ use protocol::imap::exchange::Flags;
 use store::{Batch, CommitError, Expectation, Key};
 use time::OffsetDateTime;
 
-use super::letter;
+use super::{letter, waiting};
 use crate::directory::{Account, DirectoryError, Scope, still_open};
 use crate::gateway::Gateway;
 use crate::mailbox::{Delivery, MailError};
@@ -15,8 +15,6 @@ use crate::record::RecordError;
 use crate::record::owner_notice::{Act, OwnerNotice};
 
 const INBOX: &str = "INBOX";
-/// Notices of one turn.
-const AT_ONCE: usize = 1_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OwnerNoticeError {
@@ -32,30 +30,23 @@ pub enum OwnerNoticeError {
     Commit(#[from] CommitError),
 }
 
-/// Tells everything that is owed. How many were told.
-pub fn tell_all(gateway: &Gateway) -> Result<usize, OwnerNoticeError> {
-    let (from, to) = OwnerNotice::range();
-    let mut told = 0;
-    for (key, owed) in gateway.store.scan(&from, &to, AT_ONCE)? {
-        match tell(gateway, key, owed) {
-            Ok(true) => told += 1,
-            Ok(false) => {}
-            // Told by somebody else, or closed, at this moment: the next turn sees which. One mailbox holds up no other.
-            Err(OwnerNoticeError::Mail(MailError::Conflict { .. } | MailError::Busy | MailError::NoFolder) | OwnerNoticeError::Commit(CommitError::Conflict { .. })) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(told)
+/// Tells everything that is owed. How many are owed no more, or the last reason why not all: one mailbox holds up no other.
+pub fn tell_all(gateway: &Gateway) -> Result<u64, OwnerNoticeError> {
+    waiting::answer_each(&*gateway.store, OwnerNotice::range(), |key, owed| match tell(gateway, key.clone(), owed.to_vec()) {
+        // Told by somebody else, or closed, at this moment: the next turn sees which.
+        Err(OwnerNoticeError::Mail(MailError::Conflict { .. } | MailError::Busy | MailError::NoFolder) | OwnerNoticeError::Commit(CommitError::Conflict { .. })) => Ok(()),
+        done => done,
+    })
 }
 
-fn tell(gateway: &Gateway, key: Key, owed: Vec<u8>) -> Result<bool, OwnerNoticeError> {
+fn tell(gateway: &Gateway, key: Key, owed: Vec<u8>) -> Result<(), OwnerNoticeError> {
     let (notice, number) = (OwnerNotice::decode(&owed)?, OwnerNotice::number(&key)?);
     let forget = Batch::new().expect(Expectation::Equals(key.clone(), owed)).delete(key);
     // 1. Whose it is; who has no mailbox any more is told nothing in it.
     let account = MailboxNumber::parse(&notice.mailbox).ok().map(|number| gateway.directory.get(number)).transpose()?.flatten().filter(Account::is_open);
     let Some(account) = account else {
         gateway.store.commit(forget)?;
-        return Ok(false);
+        return Ok(());
     };
     // 2. In words: the city's language first.
     let words = words(gateway, &account, &notice.act)?;
@@ -65,7 +56,7 @@ fn tell(gateway: &Gateway, key: Key, owed: Vec<u8>) -> Result<bool, OwnerNoticeE
     let unix_millis = gateway.now_unix_millis();
     let delivery = Delivery { mailbox: notice.mailbox, folder: INBOX.to_owned(), content: message.into(), unix_millis: i64::try_from(unix_millis).unwrap_or(i64::MAX), flags: Flags::new(), event: None, mark: None };
     gateway.messages.deliver_owed(&[delivery], forget.expect(still_open(account.number)), unix_millis)?;
-    Ok(true)
+    Ok(())
 }
 
 /// What was done: as a subject, and as a sentence whose time stands before it or after it.
@@ -100,7 +91,7 @@ fn words(gateway: &Gateway, account: &Account, act: &Act) -> Result<Words, Owner
         Act::PasswordSet { app_passwords } => Words::new(
             ["您的邮箱密码已重设", "Your mailbox has a new password"],
             format!("服务窗口重设了本邮箱的密码，原密码已失效{}", if *app_passwords { "，各程序专用密码一并撤销" } else { "" }),
-            format!("The counter set a new password of this mailbox, and the former one opens it no more{}", if *app_passwords { "; the app passwords were withdrawn with it" } else { "" }),
+            format!("The counter set a new password for this mailbox, and the former one opens it no more{}", if *app_passwords { "; the app passwords were withdrawn with it" } else { "" }),
         ),
         Act::PasswordWithdrawn { app_passwords } => Words::new(
             ["您的邮箱密码已停用", "The password of your mailbox was withdrawn"],
@@ -116,7 +107,7 @@ fn words(gateway: &Gateway, account: &Account, act: &Act) -> Result<Words, Owner
             Words::new(
                 ["您的邮箱新设了一个程序专用密码", "Your mailbox has a new app password"],
                 format!("服务窗口为本邮箱新设了第 {number} 号程序专用密码{zh}（可用于 {scopes}）{whose_zh}"),
-                format!("The counter made app password {number}{en} of this mailbox, for {scopes}{whose_en}"),
+                format!("The counter made app password {number}{en} for this mailbox, for {scopes}{whose_en}"),
             )
         }
         Act::AppPasswordWithdrawn { number } => Words::new(
@@ -127,15 +118,15 @@ fn words(gateway: &Gateway, account: &Account, act: &Act) -> Result<Words, Owner
         Act::CertificateAsked => Words::new(
             ["有人为您的邮箱申请了证书", "A certificate of your mailbox was asked for"],
             "服务窗口为本邮箱申请了数字证书；签发后，持有人可凭证书登录本邮箱并阅读加密邮件",
-            "The counter asked for a certificate of this mailbox; whoever holds it logs in with it and reads mail that is encrypted to it",
+            "The counter asked for a certificate of this mailbox; whoever holds it can log in with it and read mail that is encrypted to it",
         ),
         Act::CertificateRenewed => Words::new(
             ["您的邮箱登记了续期的证书", "A renewed certificate of your mailbox was taken in"],
             "服务窗口为本邮箱登记了续期的数字证书；持有人可凭证书登录本邮箱并阅读加密邮件",
-            "The counter took in a renewed certificate of this mailbox; whoever holds it logs in with it and reads mail that is encrypted to it",
+            "The counter took in a renewed certificate of this mailbox; whoever holds it can log in with it and read mail that is encrypted to it",
         ),
         Act::HolderRenamed => Words::new(
-            ["您的邮箱已更名", "The holder of your mailbox was renamed"],
+            ["您的邮箱所有人名称已变更", "The holder of your mailbox was renamed"],
             "服务窗口凭证明材料变更了本邮箱所有人的姓名或名称",
             "The counter changed the name of this mailbox's holder, by papers that were shown",
         ),

@@ -198,7 +198,7 @@ fn owners_are_told_once_that_a_mailbox_fills_up_and_rules_are_followed() {
 
 /// What officers sign for the end of a hold.
 pub fn lifting(mailbox: &str, hold: u64, authority: &str) -> String {
-    format!(r#"{{"kind":"suiyin mailbox hold lift v1","mailbox":"{mailbox}","hold":{hold},"authority":"{authority}","reason":"(2026)粤01执124号","papers":"counter 12, form 91"}}"#)
+    format!(r#"{{"kind":"suiyin mailbox hold lift v1","mailbox":"{mailbox}@{DOMAIN}","hold":{hold},"authority":"{authority}","reason":"(2026)粤01执124号","papers":"counter 12, form 91"}}"#)
 }
 
 #[test]

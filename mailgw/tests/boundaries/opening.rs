@@ -283,6 +283,12 @@ fn a_person_is_renamed_by_what_proves_it_as_an_opening() {
     // As an administrator is shown it.
     let former = gateway.directory.former_names(number).unwrap();
     assert!(former.len() == 1 && former[0].name != name && former[0].name.starts_with(name.chars().next().unwrap()), "{former:?}");
+    // The owner is told, and not what the name was or is.
+    assert_eq!(mailgw::flow::owner_notices::tell_all(&gateway).unwrap(), 1);
+    let view = gateway.messages.view(&number.to_string(), "INBOX").unwrap();
+    let mail = gateway.messages.load(&view.folder, view.messages.iter().last().unwrap().uid).unwrap();
+    let mail = mail_parser::MessageParser::new().parse(&mail).unwrap();
+    assert!(mail.subject().unwrap().ends_with("The holder of your mailbox was renamed") && !mail.body_text(0).unwrap().contains(name), "{mail:?}");
 }
 
 #[test]

@@ -86,7 +86,29 @@ fn a_full_mailbox_is_told_and_a_closed_one_owes_nothing() {
     assert_eq!(gateway.messages.view(&mailbox, "INBOX").unwrap().messages.len(), before + 1);
     app_password(&gateway, number, None);
     gateway.directory.close(number, NOW).unwrap();
-    assert_eq!((tell_all(&gateway).unwrap(), all(&*city.store, "owner notice").len()), (0, 0));
+    let before = gateway.messages.view(&mailbox, "INBOX").unwrap().messages.len();
+    assert_eq!((tell_all(&gateway).unwrap(), all(&*city.store, "owner notice").len()), (1, 0), "it is forgotten");
+    assert_eq!(gateway.messages.view(&mailbox, "INBOX").unwrap().messages.len(), before);
+}
+
+/// One that this program cannot read, whoever wrote it.
+#[test]
+fn a_notice_that_cannot_be_told_holds_up_no_other() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let number = owner(&gateway);
+    let mut batch = store::Batch::new();
+    OwnerNotice::owe(&mut batch, number, Act::HolderRenamed, 1).unwrap();
+    OwnerNotice::owe(&mut batch, number, Act::CertificateRenewed, 1).unwrap();
+    city.store.commit(batch).unwrap();
+    let (key, _) = all(&*city.store, "owner notice").into_iter().next().unwrap();
+    let whole = city.store.get(&key).unwrap().unwrap();
+    city.store.commit(store::Batch::new().put(key.clone(), b"nonsense".as_slice())).unwrap();
+    assert!(tell_all(&gateway).is_err());
+    city.store.commit(store::Batch::new().put(key, whole)).unwrap();
+    assert_eq!(tell_all(&gateway).unwrap(), 1);
+    let subjects: Vec<String> = read(&gateway, number).into_iter().map(|(subject, _)| subject).collect();
+    assert_eq!(subjects, ["您的邮箱登记了续期的证书 / A renewed certificate of your mailbox was taken in", "您的邮箱所有人名称已变更 / The holder of your mailbox was renamed"]);
 }
 
 #[test]

@@ -64,6 +64,9 @@ impl Signed {
         // 4
         let signature = detached(signature)?;
         // 5
+        if !trace::header_is_bounded(entity) {
+            return Err(Unfit::Malformed);
+        }
         let (fields, _) = trace::fields(entity);
         same_header(&outside, &named(&fields)?)?;
         // 6

@@ -97,16 +97,24 @@ fn recipients_are_all_of_the_last_to_and_the_last_cc() {
     assert_eq!((read.len(), read.first().unwrap().as_str(), read.last().unwrap().as_str()), (2_000, "0@c.cn", "1999@c.cn"));
 }
 
-/// So long that to look for the end of each encoded word would not end.
+/// So long that to look for the end of each encoded word would not end; a signed header as long as that is not read at all.
 #[test]
 fn hostile_fields_are_read_once() {
     let words = "=?aa?Q?x ".repeat(1 << 20);
     let folded = words.replace(' ', "\r\n ");
-    assert_eq!(unfit(&mail().replace("notice@gjj", &format!("{words} notice@gjj"))), Some(Unfit::Author));
+    for (known, hostile) in [("notice@gjj", format!("{words} notice@gjj")), ("Subject: about", format!("Subject: {folded} about")), ("To: <", format!("To: {folded} <"))] {
+        assert_eq!(unfit(&mail().replace(known, &hostile)), Some(Unfit::Malformed), "{known}");
+    }
+    let fields = mail().replace("--b1\r\nFrom", &format!("--b1\r\n{}From", "X: y\r\n".repeat(1 << 20)));
+    assert!(fields.len() > 6 << 20);
+    assert_eq!(unfit(&fields), Some(Unfit::Malformed));
     for more in ["X-Other", "DKIM-Signature"] {
         assert_eq!(unfit(&mail().replacen("MIME-Version", &format!("{more}: {folded}\r\nMIME-Version"), 1)), None, "{more}");
     }
     assert_eq!(unfit(&mail().replacen("micalg", &format!("x=\"{folded}\"; micalg"), 1)), Some(Unfit::Malformed));
+    // As long as a header may be.
+    let (words, folded) = (words.get(..18_000).unwrap(), folded.get(..20_000).unwrap());
+    assert_eq!(unfit(&mail().replace("notice@gjj", &format!("{words} notice@gjj"))), Some(Unfit::Author));
     assert_eq!(unfit(&mail().replace("Subject: about", &format!("Subject: {folded} about"))), None);
     let to = Signed::read(mail().replace("To: <", &format!("To: {folded} <")).as_bytes()).unwrap().to;
     assert_eq!(to, ["1234567897@mail.b.cn", "other@c.cn"]);
