@@ -10,6 +10,7 @@ mod newer;
 mod notify;
 mod resync;
 mod search;
+mod switches;
 
 use harness::*;
 use mailgw::wire::imap::Limits;
