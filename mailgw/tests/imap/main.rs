@@ -11,6 +11,7 @@ mod notify;
 mod resync;
 mod search;
 mod switches;
+mod tickets;
 
 use harness::*;
 use mailgw::wire::imap::Limits;
