@@ -1,5 +1,6 @@
 """A mailbox as Python's imaplib and curl use it. Usage: imap_client.py HOME SMTP_PORT IMAP_PORT IMAPS_PORT"""
-import base64, csv, imaplib, pathlib, re, smtplib, socket, ssl, subprocess, sys, time
+import base64, csv, email, email.generator, email.policy, email.utils, imaplib, pathlib, re, smtplib, socket, ssl, subprocess, sys, time
+from io import BytesIO
 
 home, smtp, imap, imaps = pathlib.Path(sys.argv[1]), *map(int, sys.argv[2:])
 tls = ssl.create_default_context(cafile=home / "ca/root.pem")
@@ -159,6 +160,84 @@ def odd_messages():
     client.logout()
 
 
+def parenthesized(text):
+    """Lists, strings, numbers and None."""
+    stack = [[]]
+    for token in re.findall(r'[()]|"(?:\\.|[^"\\])*"|[^\s()"]+', text):
+        if token == "(":
+            stack.append([])
+        elif token == ")":
+            whole = stack.pop()
+            stack[-1].append(whole)
+        elif token[0] == '"':
+            stack[-1].append(re.sub(r"\\(.)", r"\1", token[1:-1]))
+        else:
+            stack[-1].append(None if token == "NIL" else int(token))
+    assert len(stack) == 1, text
+    return stack[0]
+
+
+def octets(part):
+    out = BytesIO()
+    email.generator.BytesGenerator(out, mangle_from_=False, policy=email.policy.compat32.clone(linesep="\r\n", max_line_length=0)).flatten(part)
+    return out.getvalue()
+
+
+def envelope_by_python(message):
+    people = lambda field: [[name or None, None, *address.rsplit("@", 1)] for name, address in email.utils.getaddresses(message.get_all(field, []))] or None
+    sender = people("From")
+    return [message["Date"], message["Subject"], sender, people("Sender") or sender, people("Reply-To") or sender, people("To"), people("Cc"), people("Bcc"), message["In-Reply-To"], message["Message-ID"]]
+
+
+def structure_by_python(part):
+    """RFC 3501, 7.4.2, out of what Python's email package makes of the message."""
+    parameters = lambda field: [text for pair in (part.get_params([], field) or [])[1:] for text in pair] or None
+    disposition = [part.get_content_disposition(), parameters("Content-Disposition")] if "Content-Disposition" in part else None
+    kind, subtype = part.get_content_type().split("/")
+    tail = [disposition, part["Content-Language"], part["Content-Location"]]
+    if kind == "multipart":
+        return [*map(structure_by_python, part.get_payload()), subtype, parameters("Content-Type"), *tail]
+    inner = part.get_payload(0) if (kind, subtype) == ("message", "rfc822") else None
+    body = octets(inner) if inner else octets(part).split(b"\r\n\r\n", 1)[1] if part.keys() else octets(part)[2:]
+    told = [kind, subtype, parameters("Content-Type"), part["Content-ID"], part["Content-Description"], part.get("Content-Transfer-Encoding", "7BIT"), len(body)]
+    if inner:
+        told += [envelope_by_python(inner), structure_by_python(inner)]
+    if inner or kind == "text":
+        told.append(body.count(b"\n") + bool(body and not body.endswith(b"\n")))
+    return [*told, part["Content-MD5"], *tail]
+
+
+def structures():
+    client = session("Drafts")
+    text = "Content-Type: text/plain; charset=utf-8; format=flowed\n\none\ntwo\n"
+    page = "Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable\nContent-Language: en\n\n<p>=E5=85=AC</p>"
+    image = 'Content-Type: image/png; name="a b.png"\nContent-ID: <1@b.example>\nContent-Description: a picture\nContent-Transfer-Encoding: base64\nContent-Disposition: attachment; filename="a b.png"; size=4\n\niVBORw==\n'
+    many = lambda subtype, boundary, *parts, head="": f'{head}Content-Type: multipart/{subtype}; boundary="{boundary}"\n\nbefore\n' + "".join(f"--{boundary}\n{part}\n" for part in parts) + f"--{boundary}--\nafter\n"
+    head = 'Date: Tue, 01 Oct 2024 10:00:00 +0800\nFrom: "Doe, J" <a@b.example>, c@d.example\nReply-To: E <e@b.example>\nTo: f@b.example\nSubject: nested\nMessage-ID: <2@b.example>\nIn-Reply-To: <3@b.example>\n'
+    letter = lambda message: f"Content-Type: message/rfc822\n\n{message}"
+    both = many("alternative", "in side", text, page)
+    whole = [
+        head + text,
+        many("mixed", "x", both, image, head=head),
+        many("mixed", "x", text, letter(many("related", "y", page, image, head=head)), head=head),
+        letter(head + letter(head + both)),
+        many("digest", "x", f"\n{head}{text}", f"\n{head}\n", text, head=head),
+        many("mixed", "x", "\n", "\n\n", "\nno end", "Content-Type: application/pdf\n\n\n\n", many("mixed", "x-y", both), head=head),
+        head,
+        "\nonly a body",
+        "Content-Type: multipart/mixed; boundary=x\n\n--x\n\nis not closed",
+    ]
+    for message in (message.replace("\n", "\r\n").encode() for message in whole):
+        said = ok(client.append("Drafts", r"(\Seen)", None, message))
+        uid = re.search(rb"APPENDUID \d+ (\d+)", said[0])[1]
+        (told,) = ok(client.uid("FETCH", uid, "(ENVELOPE BODYSTRUCTURE)"))
+        _, (_, _, _, envelope, _, structure) = parenthesized(re.sub(rb"\b(UID|ENVELOPE|BODYSTRUCTURE)\b", rb'"\1"', told, count=3).decode())
+        parsed = email.message_from_bytes(message)
+        assert envelope == envelope_by_python(parsed), (message, envelope, envelope_by_python(parsed))
+        assert structure == structure_by_python(parsed), (message, structure, structure_by_python(parsed))
+    client.logout()
+
+
 def searches():
     deliver("Subject: =?UTF-8?B?5YWs56ev6YeR5a+56LSm5Y2V?=\r\nFrom: =?GBK?B?1tDOxA==?= <gjj@b.example>\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n5L2g5aW9IOmZiOS4gA==\r\n")
     client = session("INBOX")
@@ -241,6 +320,6 @@ def nothing_from_before_tls():
             assert secure.recv(4096).startswith(b"c OK")
 
 
-for judged in (passwords, folders, odd_messages, searches, flags_copies_and_ends, idle, nothing_from_before_tls):
+for judged in (passwords, folders, odd_messages, structures, searches, flags_copies_and_ends, idle, nothing_from_before_tls):
     judged()
     print(judged.__name__)

@@ -119,6 +119,40 @@ fn what_leaves_as_files_is_proved_and_comes_back_the_same() {
     }
 }
 
+/// A mailbox that is closed takes no mail and lets nobody in; what is in it is kept, and told to whoever may have it.
+#[test]
+fn a_mailbox_that_is_closed_is_exported_whole() {
+    let city = City::found();
+    let gateway = with_signer(&city);
+    let one = filled(&city, &gateway);
+    let before = everything(&gateway, &one);
+    let number = policies::mailbox::MailboxNumber::parse(&one).unwrap();
+    gateway.directory.close(number, NOW).unwrap();
+    // As whoever starts it anew finds it.
+    drop(gateway);
+    let gateway = city.gateway(Arc::clone(&city.store));
+    assert_eq!(gateway.directory.get(number).unwrap().unwrap().state(), mailgw::record::account::State::Closed);
+    assert!(everything(&gateway, &one) == before);
+    let anchors = Anchors::parse(city.root_pem.as_bytes(), "1.3.6.1.4.1.32473").unwrap();
+    let at = city.path("closed");
+    let wanted = export::Wanted { octets: true, ..wanted(&city, &one, "closed", Format::Maildir) };
+    let written = export::export(&gateway, &city.lists, &wanted, &mut |_, _| true).unwrap();
+    let verified = inventory::verify(&at, &anchors).unwrap();
+    assert_eq!((verified.messages, verified.bytes, verified.address), (before.len() as u64, written.bytes, format!("{one}@{DOMAIN}")));
+    // Octet for octet, in the files themselves.
+    let mut files = Vec::new();
+    let mut places = vec![at.join(inventory::MAIL)];
+    while let Some(place) = places.pop() {
+        for entry in std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() { places.push(entry) } else { files.push(std::fs::read(entry).unwrap()) }
+        }
+    }
+    files.sort();
+    let mut octets: Vec<Vec<u8>> = before.into_iter().map(|(_, octets, ..)| octets).collect();
+    octets.sort();
+    assert!(files == octets, "{} files of {} messages", files.len(), octets.len());
+}
+
 fn first_file(directory: &Path) -> std::path::PathBuf {
     let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();

@@ -10,6 +10,8 @@ mod newer;
 mod notify;
 mod resync;
 mod search;
+mod switches;
+mod tickets;
 
 use harness::*;
 use mailgw::wire::imap::Limits;

@@ -8,6 +8,7 @@ mod newer;
 mod notify;
 mod quirks;
 mod resync;
+mod structures;
 
 use client::Client;
 use proptest::prelude::*;

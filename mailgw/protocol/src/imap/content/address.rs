@@ -30,6 +30,12 @@ fn of_text(text: &str) -> Option<Address<'static>> {
     masked.push('\n');
     let HeaderValue::Address(found) = MessageStream::new(masked.as_bytes()).parse_address() else { return None };
     let mut found = found.into_owned();
+    if text.contains("\"@") {
+        match &mut found {
+            Address::List(all) => all.iter_mut().for_each(join_local_part),
+            Address::Group(groups) => groups.iter_mut().flat_map(|group| &mut group.addresses).for_each(join_local_part),
+        }
+    }
     if !hidden.is_empty() {
         let mut one = |addr: &mut Addr<'static>| {
             part_name(addr);
@@ -46,6 +52,16 @@ fn of_text(text: &str) -> Option<Address<'static>> {
         }
     }
     Some(found)
+}
+
+/// A local part in quotation marks, without angle brackets around the address: mail-parser takes it for the name.
+fn join_local_part(addr: &mut Addr<'static>) {
+    if let (Some(name), Some(host)) = (&addr.name, &addr.address)
+        && host.starts_with('@')
+        && !host.contains(':')
+    {
+        (addr.name, addr.address) = (None, Some(format!("\"{name}\"{host}").into()));
+    }
 }
 
 /// A name in encoded words before an address without its angle brackets, as some programs send it.

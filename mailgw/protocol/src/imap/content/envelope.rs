@@ -65,10 +65,16 @@ fn write_addresses(field: Option<&Address<'_>>, out: &mut Vec<u8>) {
 
 fn address(one: &Addr<'_>, out: &mut Vec<u8>) {
     let text = one.address.as_deref().unwrap_or_default();
+    // spec: rfc5322#4.4 the hosts it once was to pass come before the address
+    let (route, text) = text.split_once(':').filter(|(route, _)| route.starts_with('@')).map_or((None, text), |(route, text)| (Some(route), text));
     let (mailbox, host) = text.rsplit_once('@').unwrap_or((text, ""));
+    // spec: rfc3501#9 addr-mailbox: without its quotation marks; what they escape mail-parser has read
+    let mailbox = mailbox.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(mailbox);
     out.push(b'(');
     write_string(one.name.as_deref(), out);
-    out.extend_from_slice(b" NIL ");
+    out.push(b' ');
+    write_string(route, out);
+    out.push(b' ');
     write_string(Some(mailbox), out);
     out.push(b' ');
     // An absent host would mean a group. spec: rfc3501#7.4.2

@@ -245,7 +245,8 @@ pub(super) fn header_end(bytes: &[u8], range: Range<usize>) -> usize {
 fn media(header: &[u8], message: &mail_parser::Message<'_>) -> Option<Media> {
     let found = message.content_type()?;
     let subtype = found.subtype()?;
-    let token = |text: &str| !text.is_empty() && text.len() <= 127 && text.bytes().all(|b| b.is_ascii_graphic());
+    let sign = |b: u8| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b);
+    let token = |text: &str| !text.is_empty() && text.len() <= 127 && text.bytes().all(sign);
     if !token(found.ctype()) || !token(subtype) {
         return None;
     }

@@ -63,12 +63,30 @@ impl Writer<'_> {
             out.push(b' ');
             disposition(header, &message, out);
             out.push(b' ');
-            write_value(raw(b"Content-Language"), out);
+            language(raw(b"Content-Language"), out);
             out.push(b' ');
             write_value(raw(b"Content-Location"), out);
         }
         out.push(b')');
     }
+}
+
+/// A tag, or a list of tags without their comments; what is neither goes out as it was written. spec: rfc3282#2
+fn language(raw: Option<Vec<u8>>, out: &mut Vec<u8>) {
+    let text = raw.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+    let tags: Vec<&str> = text.split(',').map(|tag| tag.split_once('(').map_or(tag, |(tag, _comment)| tag).trim()).collect();
+    let sound = |tag: &&str| !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if !tags.iter().all(sound) {
+        return write_value(raw, out);
+    }
+    if let [tag] = tags.as_slice() {
+        return write_string(Some(tag), out);
+    }
+    for (at, tag) in tags.into_iter().enumerate() {
+        out.push(if at == 0 { b'(' } else { b' ' });
+        write_string(Some(tag), out);
+    }
+    out.push(b')');
 }
 
 fn disposition(header: &[u8], message: &Message<'_>, out: &mut Vec<u8>) {
