@@ -88,11 +88,16 @@ goes("a@clear.example", tls=False)
 assert "TLS-Required: No" in goes("b@danebad.example", extra="TLS-Required: No\r\n")["content"]
 assert goes("c@sts.example", options=["REQUIRETLS"])["require_tls"]
 assert goes("b@dane.example", options=["REQUIRETLS"])["require_tls"]
-for to in ("b@nothing.example", "b@clear.example"):
+# Proved, and without a promise to pass it on under TLS alone: it takes mail, and not this.
+goes("a@danelacks.example")
+for to in ("b@nothing.example", "b@clear.example", "b@danelacks.example"):
     count = len(reports())
-    send(to, options=["REQUIRETLS"])
+    send(to, options=["REQUIRETLS", "RET=FULL"])
     until(lambda: len(reports()) > count, to)
     report = reports()[-1]
     text = report.get_payload()[0].get_payload(decode=True).decode()
     assert "REQUIRETLS" in text and "全程加密" in text and "5.7.30" in report.get_payload()[1].as_string() and not arrived(to), text
+    # The header comes back alone, though all of it was asked for.
+    original = report.get_payload()[2]
+    assert original.get_content_type() == "text/rfc822-headers" and f"Subject: to {to}" in original.as_string() and "hello" not in original.as_string(), original.as_string()
 print("judged")

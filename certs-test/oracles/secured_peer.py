@@ -1,5 +1,5 @@
 """Servers of other domains, and the HTTPS at which those say what they promise of TLS: on 127.0.0.1 with TLS (and REQUIRETLS), on
-127.0.0.2 without. What is taken is a line of JSON in FILE; a policy is the file NAME.txt for the host mta-sts.NAME.
+127.0.0.2 without, on 127.0.0.3 with TLS and without REQUIRETLS. What is taken is a line of JSON in FILE; a policy is the file NAME.txt for the host mta-sts.NAME.
 Usage: secured_peer.py SMTP_PORT HTTPS_PORT FILE CERTIFICATE KEY POLICIES"""
 import asyncio, http.server, json, pathlib, ssl, sys, threading
 from aiosmtpd.smtp import SMTP
@@ -17,9 +17,12 @@ class Server(SMTP):
 
 
 class Peer:
+    def __init__(self, require_tls):
+        self.require_tls = require_tls
+
     async def handle_EHLO(self, server, session, envelope, hostname, responses):
         session.host_name = hostname
-        return responses[:-1] + ["250-REQUIRETLS"] + responses[-1:] if session.ssl else responses
+        return responses[:-1] + ["250-REQUIRETLS"] + responses[-1:] if session.ssl and self.require_tls else responses
 
     async def handle_DATA(self, server, session, envelope):
         told = {"to": envelope.rcpt_tos, "tls": session.ssl is not None, "require_tls": getattr(session, "require_tls", False), "content": envelope.original_content.decode(errors="replace")}
@@ -48,8 +51,8 @@ class Policies(http.server.BaseHTTPRequestHandler):
 
 async def main():
     loop = asyncio.get_running_loop()
-    for address, tls in (("127.0.0.1", context), ("127.0.0.2", None)):
-        await loop.create_server(lambda tls=tls: Server(Peer(), hostname="mx.example", tls_context=tls, loop=loop), address, port)
+    for address, tls, require_tls in (("127.0.0.1", context, True), ("127.0.0.2", None, False), ("127.0.0.3", context, False)):
+        await loop.create_server(lambda tls=tls, require_tls=require_tls: Server(Peer(require_tls), hostname="mx.example", tls_context=tls, loop=loop), address, port)
     web = http.server.ThreadingHTTPServer(("127.0.0.1", https), Policies)
     web.socket = context.wrap_socket(web.socket, server_side=True)
     threading.Thread(target=web.serve_forever, daemon=True).start()

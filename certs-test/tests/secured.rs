@@ -41,6 +41,7 @@ fn what_a_domain_promises_of_tls_is_held_to() {
         ("danetaken.example", Zone::Signed, mx("127.0.0.1") + &tlsa(&format!("2 0 1 {authority}"))),
         ("danebad.example", Zone::Signed, mx("127.0.0.1") + &tlsa(&format!("3 1 1 {}", "00".repeat(32)))),
         ("danenotls.example", Zone::Signed, mx("127.0.0.2") + &tlsa(&format!("3 1 1 {key}"))),
+        ("danelacks.example", Zone::Signed, mx("127.0.0.3") + &tlsa(&format!("3 1 1 {key}"))),
         // Records that are of no use for mail ask for TLS and prove nothing.
         ("daneodd.example", Zone::Signed, mx("127.0.0.1") + &tlsa(&format!("1 1 1 {key}"))),
         ("daneoddclear.example", Zone::Signed, mx("127.0.0.2") + &tlsa(&format!("1 1 1 {key}"))),

@@ -9,7 +9,7 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 use runtime::doctor::Finding;
 use serde::{Deserialize, Serialize};
 
-use crate::dkim::ShownSelector;
+use crate::dkim::{BOTH, ShownSelector};
 use crate::init::Sending;
 use crate::sending::proved::{Proved, Silent};
 
@@ -176,7 +176,11 @@ impl Names<'_> {
         if in_use.is_empty() {
             return vec![Finding::warn("DKIM: mail that goes out is not signed", "run `mailgw dkim new`, publish its records, then `mailgw dkim use`")];
         }
-        let mut findings = Vec::new();
+        let alone = |selector: &&ShownSelector| {
+            let what = format!("DKIM: {} has no {} key; receivers that verify no other take the mail for unsigned", selector.selector, selector.lacks()?);
+            Some(Finding::warn(what, BOTH))
+        };
+        let mut findings: Vec<Finding> = in_use.iter().filter_map(alone).collect();
         for record in in_use.iter().flat_map(|selector| &selector.records) {
             findings.push(match self.texts(&record.name).await {
                 Err(Silent) => silent("DKIM", &record.name, "TXT"),
@@ -279,7 +283,8 @@ mod tests {
     }
 
     fn examined(taken_back: bool) -> Examined {
-        let records = vec![crate::dkim::Published { name: "s1._domainkey.mail.gz.example".to_owned(), text: "v=DKIM1; p=x".to_owned() }];
+        let published = |kind: &str| crate::dkim::Published { name: format!("s1-{kind}._domainkey.mail.gz.example"), text: format!("v=DKIM1; k={kind}; p=x") };
+        let records = vec![published("rsa"), published("ed25519")];
         let selectors = vec![ShownSelector { selector: "s1".to_owned(), in_use: true, records }];
         let (promise, key) = (Some("v=STSv1; id=1;".to_owned()), Some(crate::hex(&[1; 32])));
         Examined { domain: "mail.gz.example".to_owned(), host: "mx.mail.gz.example".to_owned(), selectors, policies: None, promise, taken_back, key, strangers: Vec::new(), look_alikes: Vec::new(), token_ports: Vec::new() }
@@ -294,17 +299,41 @@ mod tests {
     async fn an_error_of_the_dns_is_no_missing_record() {
         // SERVFAIL
         let errors = found(2, false).await;
-        assert_eq!(errors.len(), 6, "{errors:?}");
-        for (told, what) in errors.iter().zip(["MX of", "SPF of", "DMARC of", "DKIM", "MTA-STS", "DANE"]) {
+        assert_eq!(errors.len(), 7, "{errors:?}");
+        for (told, what) in errors.iter().zip(["MX of", "SPF of", "DMARC of", "s1-rsa", "s1-ed25519", "MTA-STS", "DANE"]) {
             assert!(told.contains(what) && told.contains("the DNS does not say") && told.contains("\"fail\"") && told.contains("dig "), "{told}");
         }
         // NXDOMAIN
         let missing = found(3, false).await;
-        assert_eq!(missing.len(), 6, "{missing:?}");
+        assert_eq!(missing.len(), 7, "{missing:?}");
         assert!(missing.iter().all(|told| !told.contains("does not say")), "{missing:?}");
-        assert!(missing[4].contains("there is no record; whoever stands between"), "{missing:?}");
+        assert!(missing[5].contains("there is no record; whoever stands between"), "{missing:?}");
         // What is taken back has to be told, too.
         let taken_back = found(3, true).await;
-        assert!(taken_back[4].contains("taken back") && taken_back[4].contains("v=STSv1; id=1;"), "{taken_back:?}");
+        assert!(taken_back[5].contains("taken back") && taken_back[5].contains("v=STSv1; id=1;"), "{taken_back:?}");
+    }
+
+    /// Mail goes out with one signature, and whoever runs the gateway hears how it gets the other.
+    #[tokio::test]
+    async fn one_kind_of_signature_alone_is_told_with_the_way_to_both() {
+        let found = |kept: usize, in_use: bool| async move {
+            let mut examined = examined(false);
+            examined.selectors[0].records.remove(1 - kept);
+            examined.selectors[0].in_use = in_use;
+            let names = Names { proved: Proved(resolver(3).await), examined: &examined };
+            names.dkim().await.iter().map(told).collect::<Vec<_>>()
+        };
+        for (kept, lacks) in [(0, "Ed25519"), (1, "RSA")] {
+            let all = found(kept, true).await;
+            assert_eq!(all.len(), 2, "{all:?}");
+            for words in ["\"warn\"", &format!("s1 has no {lacks} key"), "openssl genpkey -algorithm RSA", "mailgw dkim new SELECTOR --rsa rsa.pem", "mailgw dkim use SELECTOR"] {
+                assert!(all[0].contains(words), "{words}: {all:?}");
+            }
+            // One that signs nothing is no news.
+            assert!(matches!(found(kept, false).await.as_slice(), [told] if told.contains("is not signed")));
+        }
+        let (examined, resolver) = (examined(false), resolver(3).await);
+        let both = Names { proved: Proved(resolver), examined: &examined }.dkim().await;
+        assert!(both.len() == 2 && !both.iter().any(|finding| told(finding).contains("has no")));
     }
 }

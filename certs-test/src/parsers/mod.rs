@@ -1,7 +1,9 @@
 //! Every parser that reads what strangers send, each with what must hold for any input at all.
 //!
 //! `cargo test -p certs-test --test parsers` runs each over its seeds and some hundreds of mutations, the same every time.
-//! For a long run, with `cargo install cargo-fuzz` and a nightly compiler:
+//! With `SUIYIN_FUZZ_SECONDS=3600` each is given that long instead, with other mutations every time; `SUIYIN_FUZZ_TARGETS=smtp,imap`
+//! runs those alone, and `SUIYIN_FUZZ_SEED` the mutations of an earlier run.
+//! For a long run led by what the code does, with `cargo install cargo-fuzz` and a nightly compiler:
 //! `cargo run -p certs-test --bin fuzz-seeds -- fuzz/corpus && cargo +nightly fuzz run smtp`, and so on for each name in [`TARGETS`].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -7,7 +7,7 @@ use runtime::exit::Problem;
 use runtime::terminal::line;
 
 use super::found::read_text;
-use crate::dkim::ShownSelector;
+use crate::dkim::{BOTH, ShownSelector};
 use crate::service::{Operation, TypedPassword};
 
 #[derive(Debug, Subcommand)]
@@ -23,7 +23,7 @@ pub enum Command {
     /// Sign new mail with a selector, once its records are published.
     #[command(after_help = "Example:\n  mailgw dkim use 2026a")]
     Use { selector: String },
-    /// Show selectors and the records to publish.
+    /// Show selectors, the records to publish, and which selector makes one signature alone.
     #[command(after_help = "Example:\n  mailgw dkim show --json")]
     Show,
 }
@@ -41,6 +41,9 @@ pub fn selectors(selectors: &[ShownSelector]) -> Result<(), Problem> {
         line(&format!("{}{}", selector.selector, if selector.in_use { "  in use" } else { "" }))?;
         for record in &selector.records {
             line(&format!("  {}. TXT {}", record.name, quoted(&record.text)))?;
+        }
+        if let Some(lacks) = selector.lacks() {
+            line(&format!("  no {lacks} key, so it makes one signature instead of two; for both: {BOTH}"))?;
         }
     }
     line(&format!("{} selectors", selectors.len()))

@@ -1,4 +1,5 @@
 //! Mail signatures (DKIM): two on each message that is submitted, one for those who verify Ed25519 and one for those who do not yet.
+//! Where the operator gave no RSA key there is the first alone, which the doctor says.
 //!
 //! A selector is made, its records are published, and only then it is used; another one follows it in the same way. What was
 //! signed stays verifiable while the old selector's records stand.
@@ -29,6 +30,9 @@ const SIGNED: [&str; 14] = [
     "From", "Sender", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc", "In-Reply-To", "References", "MIME-Version", "Content-Type",
     "Content-Transfer-Encoding", "List-Unsubscribe",
 ];
+/// What gives a selector both keys. An old selector gets no new key, since its records may be remembered anywhere.
+pub const BOTH: &str =
+    "run `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa.pem` and `mailgw dkim new SELECTOR --rsa rsa.pem`, destroy rsa.pem, publish the records of both keys, then `mailgw dkim use SELECTOR`";
 /// Selectors ever made; a year has a few.
 const MAX_SELECTORS: usize = 1_000;
 
@@ -89,6 +93,16 @@ pub struct Published {
     pub name: String,
     /// The text of a TXT record.
     pub text: String,
+}
+
+impl ShownSelector {
+    /// The kind of key it has none of: mail bears one signature instead of two, and who does not verify that one sees none.
+    /// spec: rfc8463#6
+    pub fn lacks(&self) -> Option<&'static str> {
+        // spec: rfc6376#3.6.1 a record that names no kind is of RSA
+        let (ed25519, rsa): (Vec<_>, Vec<_>) = self.records.iter().partition(|record| record.text.contains("k=ed25519;"));
+        if rsa.is_empty() { Some("RSA") } else if ed25519.is_empty() { Some("Ed25519") } else { None }
+    }
 }
 
 /// One name of a selector, and its key.
@@ -271,6 +285,7 @@ mod tests {
         let (message, now) = (b"From: a@mail.gz.example\r\nSubject: x\r\n\r\ny\r\n", datetime!(2026-11-29 08:00 UTC));
         assert!(dkim_1.sign(message, now).unwrap().is_empty());
         let made = dkim_1.make("2026a", None, 1).unwrap();
+        assert_eq!(made.lacks(), Some("RSA"));
         assert!(!made.in_use && made.records[0].name == "2026a-ed25519._domainkey.mail.gz.example" && made.records[0].text.starts_with("v=DKIM1; k=ed25519; p="));
         assert!(dkim_1.sign(message, now).unwrap().is_empty());
         dkim_1.use_selector("2026a", 2).unwrap();

@@ -407,7 +407,7 @@ impl Reception {
         let (Some(queue), Some(sender), true, true) = (&self.queue, &envelope.reverse_path, wanted, proved) else { return Ok((batch, None)) };
         let Some(report) = queue.delivered_elsewhere(envelope, &examined.message, now)? else { return Ok((batch, None)) };
         let body = self.messages.body(&report)?;
-        Ok((queue.enqueue_own(batch, &body, sender, now)?, Some(body.id())))
+        Ok((queue.enqueue_report(batch, &body, sender, envelope, now)?, Some(body.id())))
     }
 
     fn judged(&self, verdict: Verdict) {

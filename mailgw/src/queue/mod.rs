@@ -107,15 +107,23 @@ impl Queue {
 
     /// The same of what the gateway itself has to tell somebody elsewhere. Nothing comes back of it.
     pub fn enqueue_own(&self, batch: Batch, body: &Body, recipient: &Address, now: OffsetDateTime) -> Result<Batch, MailError> {
-        self.enqueue_of(batch, body, recipient, None, now)
+        self.enqueue_of(batch, body, recipient, None, false, now)
+    }
+
+    /// The same of what a sender elsewhere is told of its message: it says as much as the message's header does, so it goes under
+    /// TLS alone where the message came so. spec: rfc8689#5
+    pub fn enqueue_report(&self, batch: Batch, body: &Body, sender: &Address, envelope: &Envelope, now: OffsetDateTime) -> Result<Batch, MailError> {
+        self.enqueue_of(batch, body, sender, None, envelope.require_tls, now)
     }
 
     /// The same of a notice, whose end is marked when the message's own is.
     pub fn enqueue_notification(&self, batch: Batch, body: &Body, recipient: &Address, notice: &str, now: OffsetDateTime) -> Result<Batch, MailError> {
-        self.enqueue_of(batch, body, recipient, Some(notice.to_owned()), now)
+        self.enqueue_of(batch, body, recipient, Some(notice.to_owned()), false, now)
     }
 
-    fn enqueue_of(&self, batch: Batch, body: &Body, recipient: &Address, notification: Option<String>, now: OffsetDateTime) -> Result<Batch, MailError> {
+    fn enqueue_of(
+        &self, batch: Batch, body: &Body, recipient: &Address, notification: Option<String>, require_tls: bool, now: OffsetDateTime,
+    ) -> Result<Batch, MailError> {
         let Host::Name(domain) = recipient.host() else { return Ok(batch) };
         let now = unix_millis(now);
         let address = recipient.as_str().to_owned();
@@ -126,7 +134,7 @@ impl Queue {
             ret: None,
             envelope_id: None,
             smtputf8: !recipient.is_ascii(),
-            require_tls: false,
+            require_tls,
             size: body.size(),
             digest: crate::hex(body.digest()),
             accepted: now,
@@ -307,7 +315,7 @@ impl Queue {
             ret: None,
             envelope_id: envelope.envelope_id.as_ref().map(|id| id.encoded()),
             smtputf8: envelope.smtputf8,
-            require_tls: false,
+            require_tls: envelope.require_tls,
             size: 0,
             digest: String::new(),
             accepted: unix_millis(now),

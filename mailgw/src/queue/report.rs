@@ -100,7 +100,8 @@ impl Report<'_> {
 
     /// spec: rfc3461#4.3 the whole message with failures alone, and when it was asked for
     fn is_full(&self, action: Action) -> bool {
-        action == Action::Failed && self.queued.ret.as_deref() == Some("FULL")
+        // spec: rfc8689#5 of what goes under TLS alone the header comes back, whatever was asked for
+        action == Action::Failed && self.queued.ret.as_deref() == Some("FULL") && !self.queued.require_tls
     }
 
     fn text(&self, words: &Words, action: Action) -> String {
@@ -198,6 +199,9 @@ mod tests {
         sent.ret = Some("FULL".into());
         assert!(rendered(&sent, Action::Failed).unwrap().contains("the body") && !rendered(&sent, Action::Delayed).unwrap().contains("the body"));
         assert!(rendered(&sent, Action::Delayed).unwrap().contains("Will-Retry-Until: "));
+        sent.require_tls = true;
+        let report = rendered(&sent, Action::Failed).unwrap();
+        assert!(report.contains("text/rfc822-headers") && report.contains("=?UTF-8?B?5L2g5aW9?=") && !report.contains("the body"), "{report}");
         sent.reverse_path = None;
         assert_eq!(rendered(&sent, Action::Failed), None);
     }

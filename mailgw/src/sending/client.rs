@@ -390,4 +390,65 @@ mod tests {
         let (address, _heard) = server(plain).await;
         assert!(matches!(talked(address, "Subject: x\r\n\r\n文\r\n".as_bytes()).await, Err(Trouble::Lacks(said)) if said.status == "5.6.3"));
     }
+
+    /// A server that offers TLS, `clear` before it and `under` once it is there; its certificate, and the commands it hears under TLS.
+    async fn secured(clear: &'static str, under: &'static str) -> (SocketAddr, Arc<ClientConfig>, UnboundedReceiver<String>) {
+        let made = rcgen::generate_simple_self_signed(vec!["mx.c.cn".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let proving = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, (told, heard)) = (listener.local_addr().unwrap(), unbounded_channel());
+        tokio::spawn(async move {
+            let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+            let (mut ehlo, mut starttls) = (String::new(), String::new());
+            stream.write_all(b"220 x\r\n").await.unwrap();
+            stream.read_line(&mut ehlo).await.unwrap();
+            stream.write_all(format!("250-x\r\n{clear}250 STARTTLS\r\n").as_bytes()).await.unwrap();
+            stream.read_line(&mut starttls).await.unwrap();
+            assert_eq!(starttls, "STARTTLS\r\n");
+            stream.write_all(b"220 go on\r\n").await.unwrap();
+            let stream = tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream.into_inner()).await.unwrap();
+            let (read, mut write) = tokio::io::split(stream);
+            let (mut lines, mut data) = (BufReader::new(read).lines(), false);
+            while let Ok(Some(line)) = lines.next_line().await {
+                if data && line != "." {
+                    continue;
+                }
+                data = line == "DATA";
+                let said = if line.starts_with("EHLO") { format!("250-x\r\n{under}250 SIZE\r\n") } else { plain(&line).unwrap_or("221 2.0.0 bye\r\n").to_owned() };
+                let _ = told.send(line);
+                write.write_all(said.as_bytes()).await.unwrap();
+                write.flush().await.unwrap();
+            }
+        });
+        (address, Arc::new(proving), heard)
+    }
+
+    /// spec: rfc8689#4.2.1 that the server is proved is not enough, and what it said in the clear may be anybody's word
+    #[tokio::test]
+    async fn a_proved_server_that_promises_no_tls_onward_is_not_given_the_message() {
+        for (clear, under, given) in [("", "", false), ("250-REQUIRETLS\r\n", "", false), ("", "250-REQUIRETLS\r\n", true)] {
+            let (address, config, mut heard) = secured(clear, under).await;
+            let sent = Queued { require_tls: true, ..queued(vec![waiting("a@c.cn", None)]) };
+            let letter = Letter::new(&sent, &[0], b"Subject: x\r\n\r\nx\r\n");
+            let talked = talk("mx.c.cn", address, "mx.mail.gz.example", &letter, Some(Tls { config, must: true }), &Patience::default()).await;
+            match talked {
+                Ok(talked) => {
+                    assert!(given && talked.secured && matches!(talked.outcomes.as_slice(), [Outcome::Sent { .. }]), "{clear}{under}");
+                    talked.parting.quit().await;
+                }
+                Err(Trouble::Lacks(said)) => assert!(!given && said.status == "5.7.30" && said.host.as_deref() == Some("mx.c.cn"), "{said:?}"),
+                Err(Trouble::Host(said) | Trouble::Tls(said, _)) => panic!("{said:?}"),
+            }
+            let mut all = Vec::new();
+            while let Some(asked) = heard.recv().await {
+                all.push(asked);
+            }
+            let mail = all.iter().find(|asked| asked.starts_with("MAIL"));
+            assert!(if given { mail.is_some_and(|mail| mail.ends_with(" REQUIRETLS")) } else { mail.is_none() && all.last().is_some_and(|last| last == "QUIT") }, "{all:?}");
+        }
+    }
 }
