@@ -85,3 +85,50 @@ fn answers(question: &Message, bytes: &[u8]) -> Option<Message> {
     let answer = Message::from_vec(bytes).ok()?;
     (answer.metadata.id == question.metadata.id && answer.queries == question.queries).then_some(answer)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use hickory_resolver::proto::op::MessageType;
+    use hickory_resolver::proto::rr::Record;
+    use hickory_resolver::proto::rr::rdata::A;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A resolver that says by packet that it has too much to say, and says so many addresses by stream.
+    async fn resolver(addresses: usize) -> Proved {
+        let stream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = stream.local_addr().unwrap();
+        let packets = UdpSocket::bind(at).await.unwrap();
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 4_096];
+            let (length, from) = packets.recv_from(&mut buffer).await.unwrap();
+            let mut answer = Message::from_vec(buffer.get(..length).unwrap()).unwrap();
+            answer.metadata.message_type = MessageType::Response;
+            answer.metadata.truncation = true;
+            packets.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
+            let (mut stream, _) = stream.accept().await.unwrap();
+            let mut question = vec![0; usize::from(stream.read_u16().await.unwrap())];
+            stream.read_exact(&mut question).await.unwrap();
+            answer.metadata.truncation = false;
+            for number in 0..addresses {
+                let address = A(std::net::Ipv4Addr::from(u32::try_from(number).unwrap()));
+                answer.add_answer(Record::from_rdata(Name::from_utf8("mx.b.example.").unwrap(), 60, RData::A(address)));
+            }
+            let bytes = answer.to_vec().unwrap();
+            stream.write_u16(u16::try_from(bytes.len()).unwrap()).await.unwrap();
+            stream.write_all(&bytes).await.unwrap();
+        });
+        Proved(at)
+    }
+
+    #[tokio::test]
+    async fn of_a_long_answer_the_first_records_are_looked_at() {
+        for (said, looked_at) in [(MAX_RECORDS, MAX_RECORDS), (MAX_RECORDS + 400, MAX_RECORDS)] {
+            let answer = resolver(said).await.ask("mx.b.example", RecordType::A).await.unwrap();
+            let expected: Vec<RData> = (0..looked_at).map(|number| RData::A(A(std::net::Ipv4Addr::from(u32::try_from(number).unwrap())))).collect();
+            assert_eq!(answer.records, expected, "{said}");
+        }
+    }
+}
