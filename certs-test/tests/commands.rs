@@ -54,6 +54,7 @@ fn commands_answer_in_json_and_name_what_is_wrong() {
     registrations(&office);
     mailboxes(&office);
     renamed(&office);
+    documented(&office);
     imports(&office);
     closed(&office);
     places(&mut office);
@@ -209,6 +210,39 @@ fn imports(office: &Office) {
     assert_eq!(std::fs::read_to_string(office.home.join("again.csv")).unwrap(), "address,password\r\n");
     assert_eq!(std::fs::metadata(office.home.join("again.csv")).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(listed(), before);
+}
+
+/// A renewed card leads to the mailbox when what an operator saw is enough, and its owner reads of it; its number is told to nobody.
+fn documented(office: &Office) {
+    const NUMBER: &str = "E87654321";
+    let opened = office.mailgw(&["--json", "mailbox", "open", "--id-type", "01", "--id-no", "510104189707071279", "--name", "李志强"]).json();
+    let (address, password) = (opened["address"].as_str().unwrap(), opened["password"].as_str().unwrap());
+    let show = || office.mailgw(&["--json", "mailbox", "show", address]).json();
+    office.write("number.txt", NUMBER.as_bytes());
+    let document = |name: &str, more: &str| {
+        let command = format!("'{}' --dir mailgw --json mailbox document {address} --id-type 03 --name {name} --papers 'counter 12, form 93' {more} < number.txt", certs_test::programs::program("mailgw").display());
+        let said = run("sh", &["-c", &command], &office.home);
+        assert!(!format!("{said:?}").contains(NUMBER), "{said:?}");
+        said
+    };
+    let before = show();
+    refused(&document("李志强", ""), 3, "not-enough", "none");
+    refused(&document("李志强", "--document original"), 3, "not-enough", "person");
+    refused(&document("李志强", "--document copy --person present"), 2, "evidence", "--evidence");
+    refused(&document("李志明", "--document original --person present"), 3, "other-name", "paper");
+    assert_eq!(show(), before);
+    let done = document("李志强", "--document original --person present").json();
+    assert_eq!(done["documents"].as_array().map(Vec::len), Some(2), "{done:#}");
+    refused(&document("李志强", "--document original --person present"), 5, "mailbox-exists", "already");
+    let read = || {
+        let url = format!("imaps://localhost:{}/INBOX?TEXT%20document", office.imaps);
+        run("curl", &["-sS", "--cacert", "ca/root.pem", "-u", &format!("{address}:{password}"), &url], &office.home).out
+    };
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !read().trim().ends_with('1') {
+        assert!(std::time::Instant::now() < until, "the owner is not told");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
 }
 
 /// A company that its registry renamed keeps its mailbox, and its name of before is shown; what proves too little changes nothing.

@@ -14,6 +14,7 @@ use super::opening::Seen;
 use crate::directory::{ImportedRow, Kind, Page, Query, RowState, ShownFormerName, ShownMailbox, State, Words};
 use crate::flow::consent::{Consents, Offer};
 use crate::flow::enrolment::{Agreed, Word};
+use crate::flow::opening::further_document::FurtherDocument;
 use crate::flow::opening::renaming::Renaming;
 use crate::service::{LongOperation, Operation, Outcome, Told, TypedPassword};
 
@@ -60,8 +61,9 @@ pub enum Command {
         #[arg(long)]
         out: Option<PathBuf>,
     },
-    /// A further document of a mailbox's owner, such as a renewed card: either finds the mailbox from then on.
-    #[command(after_help = "Example:\n  mailgw mailbox document 1234567897 --id-type 03 --name 测试甲 < number.txt")]
+    /// A further document of a mailbox's owner, such as a renewed card: either finds the mailbox from then on, and counts in a recovery. The
+    /// two rules of opening grade what you saw (policies/mailbox/opening.toml), and the owner is told.
+    #[command(after_help = "Example:\n  mailgw mailbox document 1234567897 --id-type 03 --name 测试甲 --document original --person present --papers 'counter 12, form 93' < number.txt")]
     Document {
         mailbox: String,
         /// As for `open`; the number is read from standard input.
@@ -70,6 +72,8 @@ pub enum Command {
         /// As it stands on the document; it must be the owner's.
         #[arg(long)]
         name: String,
+        #[command(flatten)]
+        seen: Seen,
     },
     /// A further name of an institution beside its number, never given to anybody else. App passwords made before know it for programs that
     /// send the password itself; for SCRAM make new ones.
@@ -217,9 +221,7 @@ impl Rename {
     fn operation(self) -> Result<Operation, Problem> {
         let id_no = self.id_type.is_some().then(|| first_line(std::io::stdin().lock(), "standard input")).transpose()?;
         let holder = Words { id_type: self.id_type, id_no, name: Some(self.name), code: self.code, ..Words::default() };
-        let Seen { document, person, evidence, papers } = self.seen;
-        let evidence = super::opening::digests(&evidence)?;
-        Ok(Operation::MailboxRename(Box::new(Renaming { mailbox: self.mailbox, holder, document, person, evidence, papers })))
+        Ok(Operation::MailboxRename(Box::new(Renaming { mailbox: self.mailbox, holder, findings: self.seen.findings()? })))
     }
 }
 
@@ -233,9 +235,10 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             let applicant = Words { id_type, id_no, name: Some(name), code, aliases: alias, operator };
             Operation::MailboxOpen { applicant, password: password(password_file.as_deref())? }
         }
-        Command::Document { mailbox, id_type, name } => {
+        Command::Document { mailbox, id_type, name, seen } => {
             let id_no = first_line(std::io::stdin().lock(), "standard input")?;
-            Operation::MailboxDocument { mailbox, document: Words { id_type: Some(id_type), id_no: Some(id_no), name: Some(name), ..Words::default() } }
+            let document = Words { id_type: Some(id_type), id_no: Some(id_no), name: Some(name), ..Words::default() };
+            Operation::MailboxDocument(Box::new(FurtherDocument { mailbox, document, findings: seen.findings()? }))
         }
         Command::Alias { mailbox, name } => Operation::MailboxAlias { mailbox, name },
         Command::Rename(rename) => rename.operation()?,

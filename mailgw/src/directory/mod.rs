@@ -55,7 +55,7 @@ pub use open::{Application, MAX_BATCH, Opened};
 pub use operator::{OperatorError, Ordered, ShownOperator, Somebody};
 pub use password::{HashError, NewPassword, Password};
 pub use random::{NoRandomness, Random};
-pub use rename::{NameProof, ShownFormerName};
+pub use rename::{HolderProof, ShownFormerName};
 pub use scram::{ITERATIONS, Salt};
 pub use shown::{Holds, Kind, MAX_PAGE, Page, Query, ShownDocument, ShownMailbox};
 

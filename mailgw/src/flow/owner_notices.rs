@@ -1,5 +1,5 @@
 //! Owners are told in their own mailbox what was done at the counter to who can open it: a password, an app password, a certificate, an
-//! operator, a name. One line: owed, in the commit of the act → told, in the commit that forgets it. No quota is in the way.
+//! operator, a name, a document. One line: owed, in the commit of the act → told, in the commit that forgets it. No quota is in the way.
 
 use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Flags;
@@ -138,6 +138,11 @@ fn words(gateway: &Gateway, account: &Account, act: &Act) -> Result<Words, Owner
             ["您的邮箱已更名", "The holder of your mailbox was renamed"],
             "服务窗口凭证明材料变更了本邮箱所有人的姓名或名称",
             "The counter changed the name of this mailbox's holder, by papers that were shown",
+        ),
+        Act::DocumentAdded => Words::new(
+            ["您的邮箱登记了一份新的证件", "A further document of yours was taken in"],
+            "服务窗口凭证明材料为本邮箱所有人登记了另一份证件，今后凭该证件亦可找到本邮箱",
+            "The counter took in a further document of this mailbox's owner, by papers that were shown; it leads to this mailbox from now on",
         ),
         Act::OperatorNamed { operator } => {
             let found = directory.operators(account.number)?.into_iter().find(|named| named.number == *operator);

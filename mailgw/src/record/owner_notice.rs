@@ -33,6 +33,8 @@ pub enum Act {
     CertificateAsked,
     CertificateRenewed,
     HolderRenamed,
+    /// A further one of the owner's; which is not told.
+    DocumentAdded,
     /// An operator of an institution, by number.
     OperatorNamed { operator: u32 },
     RecoveryCompleted,
@@ -78,6 +80,7 @@ mod tests {
             (Act::CertificateAsked, r#""certificate-asked""#),
             (Act::CertificateRenewed, r#""certificate-renewed""#),
             (Act::HolderRenamed, r#""holder-renamed""#),
+            (Act::DocumentAdded, r#""document-added""#),
             (Act::OperatorNamed { operator: 1 }, r#"{"operator-named":{"operator":1}}"#),
             (Act::RecoveryCompleted, r#""recovery-completed""#),
         ];

@@ -9,10 +9,12 @@
 //!
 //! Whether somebody has a mailbox is looked up when who applies has proved to be that person, and told to nobody else: then it leads to
 //! that mailbox and its recovery. An operator's answer (`answer`) ends what waits. Who has a mailbox and another name
-//! now is renamed (`renaming`).
+//! now is renamed (`renaming`), and a further document of theirs is taken in (`further_document`).
 
 pub mod answer;
 mod application;
+pub mod findings;
+pub mod further_document;
 mod problem;
 mod proof;
 pub mod renaming;
