@@ -146,6 +146,10 @@ fn what_mail_programs_are_not_offered() {
     let switched = with(text).unwrap();
     assert!(switched.clients().token_at(Port::Imaps) && !switched.clients().token_at(Port::Submission) && switched.clients().no_token().contains(&number));
     assert!(with(&text.replace("1234567897", "1234567890")).is_err() && with(&text.replace("imaps", "smtp")).is_err());
+    // What binds a login to its connection is switched off by itself.
+    let bound = with(&text.replace("token = [\"imaps\"]", "scram = [\"imap\", \"imaps\"]\nno_scram_plus = [\"imaps\"]")).unwrap();
+    assert!(bound.clients().scram_at(Port::Imaps) && !bound.clients().scram_plus_at(Port::Imaps) && bound.clients().scram_plus_at(Port::Imap));
+    assert!(!bound.clients().scram_plus_at(Port::Submission), "nor where SCRAM is off");
     for bad in ["off = [\"XYZ\"]\n[off_at]\nstarttls = []\ntls = []\n[off_for]\n", "off = []\n[off_at]\nstarttls = []\ntls = []\n[off_for]\n1234567890 = []\n"] {
         assert!(with(bad).is_err(), "{bad}");
     }
