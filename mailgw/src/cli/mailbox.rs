@@ -24,7 +24,7 @@ const MAX_LINE: u64 = 4_096;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Open a mailbox for a citizen (a document) or an institution (a credit code); a password is made unless one is given.
-    #[command(after_help = "Examples:\n  mailgw mailbox open --id-type 01 --id-no - --name 测试甲 < number.txt\n  mailgw mailbox open --code 12440100000000123A --name 广州住房公积金管理中心 --alias gjj")]
+    #[command(after_help = "Examples:\n  mailgw mailbox open --id-type 01 --id-no - --name 测试甲 --alias jia < number.txt\n  mailgw mailbox open --code 12440100000000123A --name 广州住房公积金管理中心 --alias gjj")]
     Open {
         /// 01 resident identity card, 03 passport, 04 foreigner's permanent residence, 05 residence permit of Hong Kong, Macao and Taiwan residents …
         #[arg(long)]
@@ -37,7 +37,7 @@ pub enum Command {
         /// Unified social credit code of an institution.
         #[arg(long)]
         code: Option<String>,
-        /// A name beside the number, for an institution; may be repeated.
+        /// A name beside the number; may be repeated, by a citizen as often as policies/mailbox/aliases.toml says.
         #[arg(long)]
         alias: Vec<String>,
         /// The operator's own institution: it may have names such as `postmaster`.
@@ -75,7 +75,8 @@ pub enum Command {
         #[command(flatten)]
         seen: Seen,
     },
-    /// A further name of an institution beside its number, never given to anybody else. App passwords made before know it for programs that
+    /// A further name of a person or an institution beside the number, never given to anybody else; how many a citizen may have is in
+    /// policies/mailbox/aliases.toml. The owner is told. App passwords made before know it for programs that
     /// send the password itself; for SCRAM make new ones.
     #[command(after_help = "Example:\n  mailgw mailbox alias 2234567898 school-9")]
     Alias { mailbox: String, name: String },

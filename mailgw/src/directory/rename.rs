@@ -54,7 +54,7 @@ impl Directory {
         let place = FormerNames::key(number);
         self.change(number, |account, verifier| {
             let (before, after, holder) = match (account.holder, renamed) {
-                (Holder::Citizen { name, documents }, Applicant::Citizen { document, name: new }) => {
+                (Holder::Citizen { name, documents }, Applicant::Citizen { document, name: new, .. }) => {
                     // Another's paper, handed over by mistake, must not rename this owner.
                     if self.indexed(&index::person(document, &self.key))? != Some(number) {
                         return Err(DirectoryError::OtherHolder { mailbox: number });

@@ -107,7 +107,14 @@ fn words_that_are_no_applicant() {
     assert_eq!(refused(Words { name: None, ..full.clone() }), ApplicantError::Incomplete);
     assert_eq!(refused(Words { id_no: None, ..full.clone() }), ApplicantError::Incomplete);
     assert_eq!(refused(Words { code: Some("91440101MAT000018G".into()), ..full.clone() }), ApplicantError::Mixed);
-    assert_eq!(refused(Words { aliases: vec!["chen".into()], ..full.clone() }), ApplicantError::Mixed);
+    assert_eq!(refused(Words { operator: true, ..full.clone() }), ApplicantError::Mixed);
+    assert_eq!(refused(Words { aliases: vec!["chen".into(), "xiuying".into()], ..full.clone() }), ApplicantError::CitizenAliases { most: 1 });
+    let one = Words { aliases: vec!["chen".into()], ..full.clone() };
+    assert_eq!(Applicant::parse(&one, &with_names_of_citizens("most = 0"), today(NOW)).unwrap_err(), ApplicantError::CitizenAliases { most: 0 });
+    assert!(Applicant::parse(&one, &policy, today(NOW)).is_ok());
+    for name in ["postmaster", "adm1n", "o000000006"] {
+        assert!(matches!(refused(Words { aliases: vec![name.into()], ..full.clone() }), ApplicantError::Alias(_)), "{name}");
+    }
     assert!(matches!(refused(Words { id_no: Some("440106189602290016".into()), ..full.clone() }), ApplicantError::Document(_)));
     assert!(matches!(refused(Words { name: Some(" ".into()), ..full.clone() }), ApplicantError::Name(_)));
     let wrong_inside = Words { code: Some("91440101MAT0000157".into()), name: full.name.clone(), ..Words::default() };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::OpeningError;
 use super::findings::Findings;
-use crate::directory::{Account, Applicant, DirectoryError, Words, today};
+use crate::directory::{Account, Applicant, ApplicantError, DirectoryError, Words, today};
 use crate::gateway::Gateway;
 
 /// What an operator read from the document, and found.
@@ -24,9 +24,12 @@ pub struct FurtherDocument {
 pub fn add(gateway: &Gateway, number: MailboxNumber, further: &FurtherDocument) -> Result<Account, OpeningError> {
     let (directory, now) = (&gateway.directory, gateway.clock.now());
     // 1
-    let Applicant::Citizen { document, name } = Applicant::parse(&further.document, directory.policy(), today(now))? else {
+    let Applicant::Citizen { document, name, .. } = Applicant::parse(&further.document, directory.policy(), today(now))? else {
         return Err(DirectoryError::NoCitizen { mailbox: number }.into());
     };
+    if !further.document.aliases.is_empty() {
+        return Err(ApplicantError::Mixed.into());
+    }
     // 2
     let proof = further.findings.proof(directory.policy().opening())?;
     // 3. Another's paper, handed over by mistake, must not lead to this mailbox.

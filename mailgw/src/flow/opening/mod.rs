@@ -111,7 +111,7 @@ pub fn apply(gateway: &Gateway, lists: &RevocationLists, sent: &Sent) -> Result<
     });
     let ending = Ending { place: &place, before: None, record: &record, applied: Some(&applied), answer: Answer::default(), now };
     let done = match decision {
-        Decision::Opens => open(gateway, &ending, &Applicant::Citizen { document: application.document.clone(), name: application.name.clone() }),
+        Decision::Opens => open(gateway, &ending, &Applicant::Citizen { document: application.document.clone(), name: application.name.clone(), aliases: Vec::new() }),
         Decision::Refused => end(gateway, &ending, State::Refused { reason: shown::NOT_PROVED.to_owned() }),
         Decision::Waits => wait(gateway, &ending),
     };
