@@ -49,6 +49,22 @@ fn told(office: &Office, owner: &Account, words: &str) -> usize {
     said.trim().strip_prefix("* SEARCH").unwrap().split_whitespace().count()
 }
 
+/// Judged by OpenSSL at a port where binding is switched off, and at one where it is not.
+#[test]
+fn scram_is_offered_without_binding_where_that_is_off() {
+    let place = tempfile::tempdir().unwrap();
+    let mut office = Office::open(place.path(), 1);
+    office.kill_gateway();
+    let clients = std::fs::read_to_string(office.home.join("mailgw/policies/mailbox/clients.toml")).unwrap();
+    let switched = clients.replace("scram = []", "scram = [\"imaps\", \"submissions\"]").replace("no_scram_plus = []", "no_scram_plus = [\"imaps\"]");
+    office.write("mailgw/policies/mailbox/clients.toml", switched.as_bytes());
+    office.start_gateway();
+    let said = |port: u16, words: &str| run("sh", &["-c", &format!("(printf '{words}'; sleep 2) | openssl s_client -quiet -tls1_3 -CAfile ca/root.pem -connect localhost:{port}")], &office.home).out;
+    let (imap, smtp) = (said(office.imaps, "a CAPABILITY\\r\\nb LOGOUT\\r\\n"), said(office.submissions, "EHLO x\\r\\nQUIT\\r\\n"));
+    assert!(imap.contains("AUTH=SCRAM-SHA-256 ") && !imap.contains("SCRAM-SHA-256-PLUS"), "{imap}");
+    assert!(smtp.contains(" SCRAM-SHA-256-PLUS SCRAM-SHA-256 "), "{smtp}");
+}
+
 #[test]
 fn app_passwords_proved_told_and_withdrawn() {
     let place = tempfile::tempdir().unwrap();

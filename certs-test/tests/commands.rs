@@ -54,6 +54,7 @@ fn commands_answer_in_json_and_name_what_is_wrong() {
     registrations(&office);
     mailboxes(&office);
     renamed(&office);
+    documented(&office);
     imports(&office);
     closed(&office);
     places(&mut office);
@@ -211,6 +212,39 @@ fn imports(office: &Office) {
     assert_eq!(listed(), before);
 }
 
+/// A renewed card leads to the mailbox when what an operator saw is enough, and its owner reads of it; its number is told to nobody.
+fn documented(office: &Office) {
+    const NUMBER: &str = "E87654321";
+    let opened = office.mailgw(&["--json", "mailbox", "open", "--id-type", "01", "--id-no", "510104189707071279", "--name", "李志强"]).json();
+    let (address, password) = (opened["address"].as_str().unwrap(), opened["password"].as_str().unwrap());
+    let show = || office.mailgw(&["--json", "mailbox", "show", address]).json();
+    office.write("number.txt", NUMBER.as_bytes());
+    let document = |name: &str, more: &str| {
+        let command = format!("'{}' --dir mailgw --json mailbox document {address} --id-type 03 --name {name} --papers 'counter 12, form 93' {more} < number.txt", certs_test::programs::program("mailgw").display());
+        let said = run("sh", &["-c", &command], &office.home);
+        assert!(!format!("{said:?}").contains(NUMBER), "{said:?}");
+        said
+    };
+    let before = show();
+    refused(&document("李志强", ""), 3, "not-enough", "none");
+    refused(&document("李志强", "--document original"), 3, "not-enough", "person");
+    refused(&document("李志强", "--document copy --person present"), 2, "evidence", "--evidence");
+    refused(&document("李志明", "--document original --person present"), 3, "other-name", "paper");
+    assert_eq!(show(), before);
+    let done = document("李志强", "--document original --person present").json();
+    assert_eq!(done["documents"].as_array().map(Vec::len), Some(2), "{done:#}");
+    refused(&document("李志强", "--document original --person present"), 5, "mailbox-exists", "already");
+    let read = || {
+        let url = format!("imaps://localhost:{}/INBOX?TEXT%20document", office.imaps);
+        run("curl", &["-sS", "--cacert", "ca/root.pem", "-u", &format!("{address}:{password}"), &url], &office.home).out
+    };
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !read().trim().ends_with('1') {
+        assert!(std::time::Instant::now() < until, "the owner is not told");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
+
 /// A company that its registry renamed keeps its mailbox, and its name of before is shown; what proves too little changes nothing.
 fn renamed(office: &Office) {
     const CODE: &str = "91440101MAT7700126";
@@ -240,7 +274,16 @@ fn renamed(office: &Office) {
     assert_eq!(office.mailgw(&["--json", "mailbox", "show", &format!("new-name@{DOMAIN}")]).json()["code"], CODE);
     refused(&office.mailgw(&["--json", "mailbox", "alias", address, "new-name"]), 5, "alias-taken", "new-name");
     refused(&office.mailgw(&["--json", "mailbox", "alias", address, "adm1n"]), 3, "applicant", "alias");
-    refused(&office.mailgw(&["--json", "mailbox", "alias", &office.people[0].address, "somebody"]), 3, "no-institution", "institution");
+    // A citizen has one as well, and no more than the policy says; nobody else is ever given it.
+    let person = office.people[0].address.as_str();
+    refused(&office.mailgw(&["--json", "mailbox", "alias", person, "new-name"]), 5, "alias-taken", "new-name");
+    let named = office.mailgw(&["--json", "mailbox", "alias", person, "somebody"]).json();
+    assert_eq!(named["aliases"], serde_json::json!([format!("somebody@{DOMAIN}")]));
+    refused(&office.mailgw(&["--json", "mailbox", "alias", person, "somebody-2"]), 3, "too-many", "names");
+    refused(&office.mailgw(&["--json", "mailbox", "alias", address, "somebody"]), 5, "alias-taken", "somebody");
+    let more = ["--json", "mailbox", "open", "--id-type", "03", "--id-no", "E12345679", "--name", "黄雅婷", "--alias", "ya-ting"];
+    refused(&office.mailgw(&[&more[..], &["--alias", "yating-2"]].concat()), 3, "applicant", "alias");
+    assert_eq!(office.mailgw(&more).json()["aliases"], serde_json::json!([format!("ya-ting@{DOMAIN}")]));
 }
 
 fn closed(office: &Office) {

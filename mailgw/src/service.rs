@@ -37,6 +37,7 @@ use crate::flow::export;
 use crate::flow::hold;
 use crate::flow::load;
 use crate::flow::notification;
+use crate::flow::opening::further_document::FurtherDocument;
 use crate::flow::opening::renaming::Renaming;
 use crate::flow::owner_notices;
 use crate::flow::paper;
@@ -91,8 +92,8 @@ pub enum Operation {
     TlsInstall { pem: String },
     /// Without a password one is made.
     MailboxOpen { applicant: Words, password: Option<TypedPassword> },
-    /// One more document of a citizen who has a mailbox: type, number and name.
-    MailboxDocument { mailbox: String, document: Words },
+    /// One more document of a citizen who has a mailbox.
+    MailboxDocument(Box<FurtherDocument>),
     /// A further name of an institution's.
     MailboxAlias { mailbox: String, name: String },
     /// Its holder is called otherwise, as papers prove.
@@ -353,7 +354,7 @@ impl Service {
             }
             Operation::MailboxAlias { mailbox, name } => self.add_alias(&mailbox, &name),
             Operation::MailboxRename(renaming) => self.rename(&renaming),
-            Operation::MailboxDocument { mailbox, document } => self.add_document(&mailbox, &document),
+            Operation::MailboxDocument(further) => self.add_document(&further),
             Operation::MailboxRules { mailbox, set } => self.rules(&mailbox, set),
             Operation::MailboxVerified { mailbox, limit } => self.verified(&mailbox, limit),
             Operation::MailboxDeleted { mailbox, folder, since } => self.deleted(&mailbox, &Choice { folder, since }),

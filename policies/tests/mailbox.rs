@@ -18,7 +18,7 @@ fn the_meaning_of_the_shipped_policy_is_the_one_we_agreed_to() {
 }
 
 #[test]
-fn names_that_an_institution_may_have() {
+fn names_that_somebody_may_have() {
     let policy = shipped();
     assert_eq!(policy.grant_alias("GJJ").unwrap().as_str(), "gjj");
     assert_eq!(policy.grant_alias("Postmaster"), Err(AliasError::Reserved));
@@ -28,6 +28,13 @@ fn names_that_an_institution_may_have() {
     assert_eq!(policy.grant_alias("ab"), Err(AliasError::Length { min: 3, max: 32 }));
     assert_eq!(policy.grant_alias("a_b"), Err(AliasError::Form));
     assert_eq!(policy.grant_alias("o000000006"), Err(AliasError::ReadsAsNumber));
+}
+
+/// A directory of before says nothing of it: there they have the number alone.
+#[test]
+fn how_many_names_a_citizen_may_have() {
+    let with = |from: &str, to: &str| MailboxPolicy::parse(SHIPPED.map(|(name, text)| (name, if name == "aliases.toml" { text.replacen(from, to, 1) } else { text.to_owned() })).iter().map(|(name, text)| (*name, text.as_str()))).unwrap().citizen_aliases();
+    assert_eq!([shipped().citizen_aliases(), with("most = 1", "most = 0"), with("[citizens]\nmost = 1\n", "")], [1, 0, 0]);
 }
 
 #[test]
@@ -78,6 +85,7 @@ fn documents_that_make_no_sense() {
         ("aliases.toml", "\"admin\",", "\"admin\", \"Admin\",", 6, "reserved twice"),
         ("aliases.toml", "\"admin\",", "\"_admin\",", 6, "begins with a letter"),
         ("aliases.toml", "max_characters", "max_chars", 3, "unknown field `max_chars`"),
+        ("aliases.toml", "most = 1", "most = 9", 15, "0 to 8 names"),
         ("limits.toml", "citizen = 1_073_741_824", "citizen = 1_000_000", 4, "26214400 to"),
         ("limits.toml", "max_bytes = 26_214_400", "max_bytes = 1000", 9, "65536 to"),
         ("limits.toml", "max_recipients = 100", "max_recipients = 99", 11, "100 to 10000"),
@@ -146,6 +154,10 @@ fn what_mail_programs_are_not_offered() {
     let switched = with(text).unwrap();
     assert!(switched.clients().token_at(Port::Imaps) && !switched.clients().token_at(Port::Submission) && switched.clients().no_token().contains(&number));
     assert!(with(&text.replace("1234567897", "1234567890")).is_err() && with(&text.replace("imaps", "smtp")).is_err());
+    // What binds a login to its connection is switched off by itself.
+    let bound = with(&text.replace("token = [\"imaps\"]", "scram = [\"imap\", \"imaps\"]\nno_scram_plus = [\"imaps\"]")).unwrap();
+    assert!(bound.clients().scram_at(Port::Imaps) && !bound.clients().scram_plus_at(Port::Imaps) && bound.clients().scram_plus_at(Port::Imap));
+    assert!(!bound.clients().scram_plus_at(Port::Submission), "nor where SCRAM is off");
     for bad in ["off = [\"XYZ\"]\n[off_at]\nstarttls = []\ntls = []\n[off_for]\n", "off = []\n[off_at]\nstarttls = []\ntls = []\n[off_for]\n1234567890 = []\n"] {
         assert!(with(bad).is_err(), "{bad}");
     }

@@ -147,6 +147,15 @@ fn imap_proves_both_ends_before_it_lets_in() {
     assert!(client.send("d NAMESPACE").ends_with("d OK Done\r\n"));
 }
 
+/// Some mail programs choke on it: where it is off nothing is bound, and who looked for it in vain is let in all the same.
+#[test]
+fn without_binding_scram_is_offered_alone() {
+    let (mut client, greeting) = Imap::new(Offer { binding: None, ..ALL });
+    assert!(greeting.contains(" AUTH=EXTERNAL AUTH=SCRAM-SHA-256 AUTH=OAUTHBEARER AUTH=PLAIN]"), "{greeting}");
+    assert!(client.send(&format!("a AUTHENTICATE SCRAM-SHA-256-PLUS {}", coded("p=tls-exporter,,n=a,r=x"))).starts_with("a NO "));
+    assert!(client.send(&format!("b AUTHENTICATE SCRAM-SHA-256 {}", coded("y,,n=a,r=x"))).starts_with("+ "));
+}
+
 #[test]
 fn imap_refuses_what_proves_nothing() {
     let (mut client, _) = Imap::new(ALL);

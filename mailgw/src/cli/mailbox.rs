@@ -14,6 +14,7 @@ use super::opening::Seen;
 use crate::directory::{ImportedRow, Kind, Page, Query, RowState, ShownFormerName, ShownMailbox, State, Words};
 use crate::flow::consent::{Consents, Offer};
 use crate::flow::enrolment::{Agreed, Word};
+use crate::flow::opening::further_document::FurtherDocument;
 use crate::flow::opening::renaming::Renaming;
 use crate::service::{LongOperation, Operation, Outcome, Told, TypedPassword};
 
@@ -23,7 +24,7 @@ const MAX_LINE: u64 = 4_096;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Open a mailbox for a citizen (a document) or an institution (a credit code); a password is made unless one is given.
-    #[command(after_help = "Examples:\n  mailgw mailbox open --id-type 01 --id-no - --name 测试甲 < number.txt\n  mailgw mailbox open --code 12440100000000123A --name 广州住房公积金管理中心 --alias gjj")]
+    #[command(after_help = "Examples:\n  mailgw mailbox open --id-type 01 --id-no - --name 测试甲 --alias jia < number.txt\n  mailgw mailbox open --code 12440100000000123A --name 广州住房公积金管理中心 --alias gjj")]
     Open {
         /// 01 resident identity card, 03 passport, 04 foreigner's permanent residence, 05 residence permit of Hong Kong, Macao and Taiwan residents …
         #[arg(long)]
@@ -36,7 +37,7 @@ pub enum Command {
         /// Unified social credit code of an institution.
         #[arg(long)]
         code: Option<String>,
-        /// A name beside the number, for an institution; may be repeated.
+        /// A name beside the number; may be repeated, by a citizen as often as policies/mailbox/aliases.toml says.
         #[arg(long)]
         alias: Vec<String>,
         /// The operator's own institution: it may have names such as `postmaster`.
@@ -60,8 +61,9 @@ pub enum Command {
         #[arg(long)]
         out: Option<PathBuf>,
     },
-    /// A further document of a mailbox's owner, such as a renewed card: either finds the mailbox from then on.
-    #[command(after_help = "Example:\n  mailgw mailbox document 1234567897 --id-type 03 --name 测试甲 < number.txt")]
+    /// A further document of a mailbox's owner, such as a renewed card: either finds the mailbox from then on, and counts in a recovery. The
+    /// two rules of opening grade what you saw (policies/mailbox/opening.toml), and the owner is told.
+    #[command(after_help = "Example:\n  mailgw mailbox document 1234567897 --id-type 03 --name 测试甲 --document original --person present --papers 'counter 12, form 93' < number.txt")]
     Document {
         mailbox: String,
         /// As for `open`; the number is read from standard input.
@@ -70,8 +72,11 @@ pub enum Command {
         /// As it stands on the document; it must be the owner's.
         #[arg(long)]
         name: String,
+        #[command(flatten)]
+        seen: Seen,
     },
-    /// A further name of an institution beside its number, never given to anybody else. App passwords made before know it for programs that
+    /// A further name of a person or an institution beside the number, never given to anybody else; how many a citizen may have is in
+    /// policies/mailbox/aliases.toml. The owner is told. App passwords made before know it for programs that
     /// send the password itself; for SCRAM make new ones.
     #[command(after_help = "Example:\n  mailgw mailbox alias 2234567898 school-9")]
     Alias { mailbox: String, name: String },
@@ -217,9 +222,7 @@ impl Rename {
     fn operation(self) -> Result<Operation, Problem> {
         let id_no = self.id_type.is_some().then(|| first_line(std::io::stdin().lock(), "standard input")).transpose()?;
         let holder = Words { id_type: self.id_type, id_no, name: Some(self.name), code: self.code, ..Words::default() };
-        let Seen { document, person, evidence, papers } = self.seen;
-        let evidence = super::opening::digests(&evidence)?;
-        Ok(Operation::MailboxRename(Box::new(Renaming { mailbox: self.mailbox, holder, document, person, evidence, papers })))
+        Ok(Operation::MailboxRename(Box::new(Renaming { mailbox: self.mailbox, holder, findings: self.seen.findings()? })))
     }
 }
 
@@ -233,9 +236,10 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             let applicant = Words { id_type, id_no, name: Some(name), code, aliases: alias, operator };
             Operation::MailboxOpen { applicant, password: password(password_file.as_deref())? }
         }
-        Command::Document { mailbox, id_type, name } => {
+        Command::Document { mailbox, id_type, name, seen } => {
             let id_no = first_line(std::io::stdin().lock(), "standard input")?;
-            Operation::MailboxDocument { mailbox, document: Words { id_type: Some(id_type), id_no: Some(id_no), name: Some(name), ..Words::default() } }
+            let document = Words { id_type: Some(id_type), id_no: Some(id_no), name: Some(name), ..Words::default() };
+            Operation::MailboxDocument(Box::new(FurtherDocument { mailbox, document, findings: seen.findings()? }))
         }
         Command::Alias { mailbox, name } => Operation::MailboxAlias { mailbox, name },
         Command::Rename(rename) => rename.operation()?,

@@ -10,6 +10,7 @@ use super::found::read_text;
 use super::mailbox::first_line;
 use crate::bureau::registries::ShownRegistry;
 use crate::flow::opening::answer::{Acceptance, Refusal};
+use crate::flow::opening::findings::Findings;
 use crate::flow::opening::{Sent, Shown, ShownToOperator};
 use crate::record::application::State;
 use crate::record::body;
@@ -122,8 +123,15 @@ pub struct Seen {
     pub papers: String,
 }
 
+impl Seen {
+    pub(super) fn findings(self) -> Result<Findings, Problem> {
+        let Self { document, person, evidence, papers } = self;
+        Ok(Findings { document, person, evidence: digests(&evidence)?, papers })
+    }
+}
+
 /// Of files that an operator looked at.
-pub(super) fn digests(files: &[PathBuf]) -> Result<Vec<String>, Problem> {
+fn digests(files: &[PathBuf]) -> Result<Vec<String>, Problem> {
     let digest = |path: &PathBuf| {
         let failed = |error| unread(&path.display().to_string(), &error);
         if std::fs::metadata(path).map_err(failed)?.len() > MAX_EVIDENCE {

@@ -1,4 +1,5 @@
-//! A further name of an institution beside its number, chosen after its mailbox was opened. Like those of its opening it is never given again.
+//! A further name of a person or an institution beside the number, chosen after the mailbox was opened. Like those of its opening it is never
+//! given again.
 
 use policies::mailbox::{Alias, MailboxNumber};
 use store::{Batch, Expectation};
@@ -11,20 +12,28 @@ use crate::bureau::address;
 use crate::record::account::Account;
 use crate::record::event::Event;
 use crate::record::index;
+use crate::record::owner_notice::{Act, OwnerNotice};
 
 impl Directory {
     pub fn add_alias(&self, number: MailboxNumber, alias: &Alias, now: OffsetDateTime) -> Result<Account, DirectoryError> {
         let finder = index::alias(alias, &self.key);
         self.change(number, |mut account, verifier| {
-            let Holder::Institution { code, .. } = &account.holder else { return Err(DirectoryError::NoInstitution { mailbox: number }) };
+            // No bureau's name is a citizen's, who has no credit code.
+            let (code, most) = match &account.holder {
+                Holder::Institution { code, .. } => (code.as_str(), MAX_ALIASES),
+                Holder::Citizen { .. } => ("", self.policy.citizen_aliases()),
+            };
+            if most == 0 {
+                return Err(DirectoryError::NumberAlone { mailbox: number });
+            }
             if self.indexed(&finder)?.is_some() {
                 return Err(DirectoryError::AliasTaken { alias: alias.clone() });
             }
-            if account.aliases.len() >= MAX_ALIASES {
+            if account.aliases.len() >= most {
                 return Err(DirectoryError::TooManyAliases { mailbox: number });
             }
             let (sealed, still) = address::names(&*self.store, &self.domain)?;
-            if sealed.is_anothers(alias, code.as_str()) {
+            if sealed.is_anothers(alias, code) {
                 return Err(DirectoryError::AliasSealed { alias: alias.clone() });
             }
             account.aliases.push(alias.clone());
@@ -34,6 +43,8 @@ impl Directory {
             let last = [index::encode(number).as_slice(), &[u8::try_from(account.aliases.len()).unwrap_or(u8::MAX)]].concat();
             batch = batch.put(index::last_named(), last);
             Event::AliasAdded(told(number)).append(&mut batch, unix_millis(now))?;
+            let place = u32::try_from(account.aliases.len()).unwrap_or(u32::MAX);
+            OwnerNotice::owe(&mut batch, number, Act::AliasAdded { place }, unix_millis(now))?;
             Ok(Change { account, verifier, batch })
         })
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use time::Date;
 
 /// The most names of its own that one mailbox has.
-pub(super) const MAX_ALIASES: usize = 8;
+pub(super) const MAX_ALIASES: usize = policies::mailbox::MAX_ALIASES as usize;
 
 /// An application as it was typed. `Debug` tells nothing of it.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ impl fmt::Debug for Words {
 /// Everyone alike: nothing here asks where a person comes from.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Applicant {
-    Citizen { document: Document, name: PersonName },
+    Citizen { document: Document, name: PersonName, aliases: Vec<Alias> },
     Institution { code: CreditCode, name: OrganizationName, aliases: Vec<Alias> },
 }
 
@@ -53,7 +53,7 @@ impl fmt::Debug for Applicant {
 pub enum ApplicantError {
     #[error("the applicant is not told; give either a document's type and number, or a credit code, and a name")]
     Incomplete,
-    #[error("a citizen has no credit code and no alias; give either a document or a credit code")]
+    #[error("a citizen has no credit code, and a name beside the number is chosen by itself; give either a document or a credit code")]
     Mixed,
     #[error("document: {0}")]
     Document(#[from] DocumentError),
@@ -67,6 +67,8 @@ pub enum ApplicantError {
     Alias(#[from] AliasError),
     #[error("there are more than {MAX_ALIASES} aliases; give fewer")]
     Aliases,
+    #[error("there are more aliases than the {most} that a citizen may have; give fewer, or look at [citizens] in policies/mailbox/aliases.toml")]
+    CitizenAliases { most: usize },
 }
 
 impl Applicant {
@@ -74,26 +76,35 @@ impl Applicant {
         let name = words.name.as_deref().ok_or(ApplicantError::Incomplete)?;
         match (&words.id_type, &words.id_no, &words.code) {
             (Some(_), Some(_), Some(_)) => Err(ApplicantError::Mixed),
-            (Some(_), Some(_), None) if words.operator || !words.aliases.is_empty() => Err(ApplicantError::Mixed),
+            (Some(_), Some(_), None) if words.operator => Err(ApplicantError::Mixed),
             (Some(kind), Some(number), None) => {
+                let most = policy.citizen_aliases();
+                if words.aliases.len() > most {
+                    return Err(ApplicantError::CitizenAliases { most });
+                }
                 let document = Document::parse(kind, number, today)?;
-                Ok(Self::Citizen { document, name: PersonName::parse(name)? })
+                Ok(Self::Citizen { document, name: PersonName::parse(name)?, aliases: aliases(words, policy)? })
             }
             (None, None, Some(code)) => {
                 if words.aliases.len() > MAX_ALIASES {
                     return Err(ApplicantError::Aliases);
                 }
-                let mut aliases = Vec::with_capacity(words.aliases.len());
-                for text in &words.aliases {
-                    let alias = if words.operator { Alias::parse_new(text)? } else { policy.grant_alias(text)? };
-                    if !aliases.contains(&alias) {
-                        aliases.push(alias);
-                    }
-                }
                 let code = CreditCode::parse(code).map_err(ApplicantError::CreditCode)?;
-                Ok(Self::Institution { code, name: OrganizationName::parse(name)?, aliases })
+                Ok(Self::Institution { code, name: OrganizationName::parse(name)?, aliases: aliases(words, policy)? })
             }
             _ => Err(ApplicantError::Incomplete),
         }
     }
+}
+
+/// Each once. The operator's own institution may have those that are kept for it.
+fn aliases(words: &Words, policy: &MailboxPolicy) -> Result<Vec<Alias>, AliasError> {
+    let mut aliases = Vec::with_capacity(words.aliases.len());
+    for text in &words.aliases {
+        let alias = if words.operator { Alias::parse_new(text)? } else { policy.grant_alias(text)? };
+        if !aliases.contains(&alias) {
+            aliases.push(alias);
+        }
+    }
+    Ok(aliases)
 }

@@ -1,13 +1,13 @@
 //! Changes of an account that exists: closing it, a password set or withdrawn, a further document of the same person.
 
-use policies::identity::Document;
+use policies::identity::{Document, PersonName};
 use policies::mailbox::MailboxNumber;
 use policies::registrar::Ending;
 use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
 
 use super::password::{NewPassword, Password, Verifier};
-use super::{ATTEMPTS, Directory, DirectoryError, unix_millis};
+use super::{ATTEMPTS, Directory, DirectoryError, HolderProof, unix_millis};
 use crate::flow::certificate::owed;
 use crate::record::account::{self, Account, HeldDocument, Holder};
 use crate::record::app_password::AppPasswords;
@@ -129,11 +129,15 @@ impl Directory {
     }
 
     /// A further document of the same person, such as a renewed card with another number: from now on either finds
-    /// the mailbox. That both are one person's is for the administrator to have seen.
-    pub fn add_document(&self, number: MailboxNumber, document: &Document, now: OffsetDateTime) -> Result<Account, DirectoryError> {
+    /// the mailbox. That both are one person's is what `proof` is of; `owner` is the name on it.
+    pub fn add_document(&self, number: MailboxNumber, document: &Document, owner: &PersonName, proof: &HolderProof, now: OffsetDateTime) -> Result<Account, DirectoryError> {
         let finder = index::person(document, &self.key);
+        let (proofs, person) = proof.names();
         self.change(number, |account, verifier| {
             let Holder::Citizen { name, mut documents } = account.holder else { return Err(DirectoryError::NoCitizen { mailbox: number }) };
+            if name != *owner {
+                return Err(DirectoryError::OtherName { mailbox: number });
+            }
             if let Some(mailbox) = self.indexed(&finder)? {
                 return Err(if mailbox == number { DirectoryError::Exists { mailbox, state: account::State::Open } } else { DirectoryError::DocumentTaken { mailbox } });
             }
@@ -142,7 +146,17 @@ impl Directory {
             }
             documents.push(HeldDocument::from(document));
             let mut batch = Batch::new().expect(Expectation::Absent(finder.clone())).put(finder.clone(), index::encode(number));
-            Event::DocumentAdded(told(number)).append(&mut batch, unix_millis(now))?;
+            let told = event::DocumentProved {
+                mailbox: number.to_string(),
+                document: proofs.clone(),
+                person: person.clone(),
+                document_grade: proof.document_grade.clone(),
+                person_grade: proof.person_grade.clone(),
+                evidence: proof.evidence.clone(),
+                papers: proof.papers.clone(),
+            };
+            Event::DocumentProved(told).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::DocumentAdded, unix_millis(now))?;
             Ok(Change { account: Account { holder: Holder::Citizen { name, documents }, ..account }, verifier, batch })
         })
     }

@@ -55,7 +55,7 @@ pub use open::{Application, MAX_BATCH, Opened};
 pub use operator::{OperatorError, Ordered, ShownOperator, Somebody};
 pub use password::{HashError, NewPassword, Password};
 pub use random::{NoRandomness, Random};
-pub use rename::{NameProof, ShownFormerName};
+pub use rename::{HolderProof, ShownFormerName};
 pub use scram::{ITERATIONS, Salt};
 pub use shown::{Holds, Kind, MAX_PAGE, Page, Query, ShownDocument, ShownMailbox};
 
@@ -87,8 +87,8 @@ pub enum DirectoryError {
     OtherHolder { mailbox: MailboxNumber },
     #[error("the holder of mailbox {mailbox} has this name already, and nothing was changed; look at it with `mailgw mailbox show {mailbox}`")]
     SameName { mailbox: MailboxNumber },
-    #[error("mailbox {mailbox} is no institution's, and only those choose names; give its number")]
-    NoInstitution { mailbox: MailboxNumber },
+    #[error("mailbox {mailbox} is a citizen's, and those have the number alone here; give its number, or allow names with [citizens] in policies/mailbox/aliases.toml")]
+    NumberAlone { mailbox: MailboxNumber },
     #[error("mailbox {mailbox} has as many names as it may have, which stay for ever; use one of them")]
     TooManyAliases { mailbox: MailboxNumber },
     #[error("the holder of mailbox {mailbox} was renamed as often as can be kept; look at it with `mailgw mailbox show {mailbox}`")]

@@ -121,9 +121,9 @@ impl Directory {
         &self, applicant: &Applicant, password: impl FnOnce(MailboxNumber) -> Result<Result<Verifier, DirectoryError>, DirectoryError>, plan: &mut Plan, now: OffsetDateTime,
     ) -> Result<Result<Account, DirectoryError>, DirectoryError> {
         let (finder, holder, aliases) = match applicant {
-            Applicant::Citizen { document, name } => {
+            Applicant::Citizen { document, name, aliases } => {
                 let holder = Holder::Citizen { name: name.clone(), documents: vec![HeldDocument::from(document)] };
-                (index::person(document, &self.key), holder, Vec::new())
+                (index::person(document, &self.key), holder, aliases.clone())
             }
             Applicant::Institution { code, name, aliases } => {
                 let holder = Holder::Institution { name: name.clone(), code: code.clone() };
@@ -142,11 +142,11 @@ impl Directory {
             }
             finders.push(key);
         }
-        if let Applicant::Institution { code, aliases, .. } = applicant
-            && !aliases.is_empty()
-        {
+        if !aliases.is_empty() {
+            // No bureau's name is a citizen's, who has no credit code.
+            let code = if let Applicant::Institution { code, .. } = applicant { code.as_str() } else { "" };
             let sealed = self.sealed(plan)?;
-            if let Some(alias) = aliases.iter().find(|alias| sealed.is_anothers(alias, code.as_str())) {
+            if let Some(alias) = aliases.iter().find(|alias| sealed.is_anothers(alias, code)) {
                 return Ok(Err(DirectoryError::AliasSealed { alias: alias.clone() }));
             }
         }

@@ -19,7 +19,7 @@ fn class(error: &DirectoryError) -> (Exit, &'static str) {
         DirectoryError::NotFound => (Exit::NotFound, "no-such-mailbox"),
         DirectoryError::OtherName { .. } => (Exit::Refused, "other-name"),
         DirectoryError::NoCitizen { .. } => (Exit::Refused, "no-citizen"),
-        DirectoryError::NoInstitution { .. } => (Exit::Refused, "no-institution"),
+        DirectoryError::NumberAlone { .. } => (Exit::Refused, "number-alone"),
         DirectoryError::OtherHolder { .. } => (Exit::Refused, "other-holder"),
         DirectoryError::SameName { .. } => (Exit::Conflict, "same-name"),
         DirectoryError::TooManyDocuments { .. } | DirectoryError::TooManyNames { .. } | DirectoryError::TooManyAliases { .. } | DirectoryError::TooMany { .. } => (Exit::Refused, "too-many"),
@@ -81,7 +81,7 @@ impl From<ApplicantError> for Problem {
             ApplicantError::Document(_) => at("document", "document"),
             ApplicantError::Name(_) | ApplicantError::OrganizationName(_) => at("name", "name"),
             ApplicantError::CreditCode(_) => at("code", "credit code"),
-            ApplicantError::Alias(_) | ApplicantError::Aliases => at("alias", "alias"),
+            ApplicantError::Alias(_) | ApplicantError::Aliases | ApplicantError::CitizenAliases { .. } => at("alias", "alias"),
         }
     }
 }

@@ -17,15 +17,23 @@ use crate::record::former_name::{FormerName, FormerNames, MOST};
 use crate::record::index;
 use crate::record::owner_notice::{Act, OwnerNotice};
 
-/// What a new name was proved by, and what that is worth.
+/// What a new name or a further document was proved by, and what that is worth.
 #[derive(Clone, Debug)]
-pub struct NameProof {
+pub struct HolderProof {
     pub proofs: Proofs,
     pub document_grade: String,
     pub person_grade: String,
     /// SHA-256 of the files that were looked at, and of where the papers are; hexadecimal.
     pub evidence: Vec<String>,
     pub papers: String,
+}
+
+impl HolderProof {
+    /// Of the document and of the person, as records and the log name them.
+    pub(super) fn names(&self) -> (Vec<String>, Vec<String>) {
+        let document = self.proofs.document.iter().map(|proof| proof.name().to_owned()).collect();
+        (document, self.proofs.person.iter().map(|proof| proof.name().to_owned()).collect())
+    }
 }
 
 /// A name of before as an administrator sees it.
@@ -42,11 +50,11 @@ pub struct ShownFormerName {
 
 impl Directory {
     /// `renamed` is the holder as the papers say now: by its document or credit code it must be the holder of this very mailbox.
-    pub fn rename(&self, number: MailboxNumber, renamed: &Applicant, proof: &NameProof, now: OffsetDateTime) -> Result<Account, DirectoryError> {
+    pub fn rename(&self, number: MailboxNumber, renamed: &Applicant, proof: &HolderProof, now: OffsetDateTime) -> Result<Account, DirectoryError> {
         let place = FormerNames::key(number);
         self.change(number, |account, verifier| {
             let (before, after, holder) = match (account.holder, renamed) {
-                (Holder::Citizen { name, documents }, Applicant::Citizen { document, name: new }) => {
+                (Holder::Citizen { name, documents }, Applicant::Citizen { document, name: new, .. }) => {
                     // Another's paper, handed over by mistake, must not rename this owner.
                     if self.indexed(&index::person(document, &self.key))? != Some(number) {
                         return Err(DirectoryError::OtherHolder { mailbox: number });
@@ -67,8 +75,7 @@ impl Directory {
                 return Err(DirectoryError::TooManyNames { mailbox: number });
             }
             let until = unix_millis(now);
-            let document: Vec<String> = proof.proofs.document.iter().map(|proof| proof.name().to_owned()).collect();
-            let person: Vec<String> = proof.proofs.person.iter().map(|proof| proof.name().to_owned()).collect();
+            let (document, person) = proof.names();
             names.all.push(FormerName { name: before, until, document: document.clone(), person: person.clone(), papers: proof.papers.clone() });
             let mut batch = Batch::new().expect(match found {
                 Some(found) => Expectation::Equals(place.clone(), found),

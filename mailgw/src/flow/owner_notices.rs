@@ -1,5 +1,5 @@
 //! Owners are told in their own mailbox what was done at the counter to who can open it: a password, an app password, a certificate, an
-//! operator, a name. One line: owed, in the commit of the act → told, in the commit that forgets it. No quota is in the way.
+//! operator, a name, an address, a document. One line: owed, in the commit of the act → told, in the commit that forgets it. No quota is in the way.
 
 use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Flags;
@@ -130,6 +130,20 @@ fn words(gateway: &Gateway, account: &Account, act: &Act) -> Result<Words, Owner
             "服务窗口凭证明材料变更了本邮箱所有人的姓名或名称",
             "The counter changed the name of this mailbox's holder, by papers that were shown",
         ),
+        Act::DocumentAdded => Words::new(
+            ["您的邮箱登记了一份新的证件", "A further document of yours was taken in"],
+            "服务窗口凭证明材料为本邮箱所有人登记了另一份证件，今后凭该证件亦可找到本邮箱",
+            "The counter took in a further document of this mailbox's owner, by papers that were shown; it leads to this mailbox from now on",
+        ),
+        Act::AliasAdded { place } => {
+            // The name stands in the owner's own record alone; it is never taken away.
+            let named = (*place as usize).checked_sub(1).and_then(|place| account.aliases.get(place)).map(|alias| format!(" {alias}@{}", directory.domain())).unwrap_or_default();
+            Words::new(
+                ["您的邮箱新增了一个别名地址", "Your mailbox has a further address"],
+                format!("服务窗口为本邮箱新增了别名地址{named}，发往该地址的邮件送达本邮箱，该别名永不再给他人"),
+                format!("The counter gave this mailbox the further address{named}; mail to it arrives here, and nobody else is ever given it"),
+            )
+        }
         Act::OperatorNamed { operator } => {
             let found = directory.operators(account.number)?.into_iter().find(|named| named.number == *operator);
             let name = found.map(|named| format!(" {}", named.name)).unwrap_or_default();

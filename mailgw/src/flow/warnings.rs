@@ -75,14 +75,16 @@ fn warn(gateway: &Gateway, mailbox: &str, percent: u8, forget: Batch) -> Result<
 
 fn render(gateway: &Gateway, account: &Account, percent: u8, used: Quota, limit: Quota) -> Vec<u8> {
     let mega = |bytes: u64| format!("{}.{}", bytes / 1_000_000, bytes / 100_000 % 10);
+    // Beyond this part of the quota the oldest of what was deleted goes before its days are over.
+    let kept = mega(limit.bytes / 100 * u64::from(gateway.directory.policy().deleted_percent()));
     let (used, limit, free) = (mega(used.bytes), mega(limit.bytes), mega(limit.bytes.saturating_sub(used.bytes)));
     let days = gateway.directory.policy().deleted_days();
     let text = format!(
         "您好：\n\n您的邮箱已使用 {percent}% 以上的空间（{used} MB，共 {limit} MB，尚余 {free} MB）。邮箱满后，新的邮件和对账单将无法送达。\n\n\
-         请删除不再需要的邮件，并清空“已删除”文件夹。误删的邮件 {days} 天内可向服务窗口申请恢复，不占用空间。\n\n\
+         请删除不再需要的邮件，并清空“已删除”文件夹。误删的邮件 {days} 天内可向服务窗口申请恢复，不占用空间；已删除的邮件合计超过 {kept} MB 时，最早删除的会提前清除。\n\n\
          本邮件由系统自动发送，无须回复。\n\n\
          Dear owner,\n\nmore than {percent} % of your mailbox is used ({used} MB of {limit} MB; {free} MB are free). When it is full, new mail and statements cannot be delivered.\n\n\
-         Please delete mail that you no longer need, and empty the folder for deleted mail. What you delete by mistake can be restored at the counter within {days} days; it takes no space meanwhile.\n\n\
+         Please delete mail that you no longer need, and empty the folder for deleted mail. What you delete by mistake can be restored at the counter within {days} days, and takes no space meanwhile; where more than {kept} MB were deleted, what was deleted first is gone earlier.\n\n\
          This message was sent automatically; there is no need to answer.\n"
     );
     let subject = format!("邮箱已使用 {percent}% / Mailbox {percent} % full");

@@ -57,6 +57,7 @@ leaves! {
     PasswordSet(Mailbox) = 3,
     MessageAccepted(Message) = 4,
     StatementDelivered(Statement) = 5,
+    /// Of before: now it says by what proof.
     DocumentAdded(Mailbox) = 6,
     NoticeDelivered(Notice) = 7,
     TlsInstalled(Certificate) = 10,
@@ -132,6 +133,7 @@ leaves! {
     DmarcReportQueued(TlsReport) = 163,
     /// It opens nothing any more.
     PasswordWithdrawn(Mailbox) = 170,
+    DocumentProved(DocumentProved) = 171,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

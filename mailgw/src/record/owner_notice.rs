@@ -33,6 +33,10 @@ pub enum Act {
     CertificateAsked,
     CertificateRenewed,
     HolderRenamed,
+    /// A further one of the owner's; which is not told.
+    DocumentAdded,
+    /// A name beside the number, by its place among them.
+    AliasAdded { place: u32 },
     /// An operator of an institution, by number.
     OperatorNamed { operator: u32 },
     RecoveryCompleted,
@@ -78,6 +82,8 @@ mod tests {
             (Act::CertificateAsked, r#""certificate-asked""#),
             (Act::CertificateRenewed, r#""certificate-renewed""#),
             (Act::HolderRenamed, r#""holder-renamed""#),
+            (Act::DocumentAdded, r#""document-added""#),
+            (Act::AliasAdded { place: 1 }, r#"{"alias-added":{"place":1}}"#),
             (Act::OperatorNamed { operator: 1 }, r#"{"operator-named":{"operator":1}}"#),
             (Act::RecoveryCompleted, r#""recovery-completed""#),
         ];

@@ -4,8 +4,9 @@ use runtime::exit::{Exit, Problem};
 use serde::{Deserialize, Serialize};
 
 use super::{Outcome, Service, mailbox};
-use crate::directory::{Applicant, ApplicantError, DirectoryError, Holds, Words, today};
+use crate::directory::{ApplicantError, Holds};
 use crate::flow::hold;
+use crate::flow::opening::further_document::{self, FurtherDocument};
 use crate::flow::opening::renaming::{self, Renaming};
 use crate::mailbox::{Choice, Kept, MailError, RULES, TrustMarked};
 use crate::record::body;
@@ -51,17 +52,10 @@ impl Service {
         Ok(Holds { messages: quota.used_messages, bytes: quota.used_octets, limit_bytes: quota.octets.unwrap_or(u64::MAX), verified, deleted, legal_holds })
     }
 
-    pub(super) fn add_document(&self, mailbox: &str, document: &Words) -> Result<Outcome, Problem> {
-        let (directory, now, number) = (&self.gateway.directory, self.gateway.clock.now(), self.number(mailbox)?);
-        let Applicant::Citizen { document, name } = Applicant::parse(document, directory.policy(), today(now))? else {
-            return Err(DirectoryError::NoCitizen { mailbox: number }.into());
-        };
-        // Another's paper, handed over by mistake, must not lead to this mailbox.
-        if directory.get(number)?.is_some_and(|account| account.person().is_some_and(|owner| *owner != name)) {
-            return Err(DirectoryError::OtherName { mailbox: number }.into());
-        }
-        let account = directory.add_document(number, &document, now)?;
-        Ok(self::mailbox(directory.shown(&account), None))
+    pub(super) fn add_document(&self, further: &FurtherDocument) -> Result<Outcome, Problem> {
+        let number = self.number(&further.mailbox)?;
+        let account = further_document::add(&self.gateway, number, further)?;
+        Ok(self::mailbox(self.gateway.directory.shown(&account), None))
     }
 
     pub(super) fn add_alias(&self, mailbox: &str, name: &str) -> Result<Outcome, Problem> {

@@ -81,6 +81,8 @@ pub struct Visit {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ways {
     pub scram: bool,
+    /// Such a login may be bound to its connection.
+    pub scram_plus: bool,
     /// TLS asks for the client's certificate, and who shows one may log in by it.
     pub certificate: bool,
     /// A provider's token opens the mailbox it names.
@@ -96,7 +98,7 @@ pub struct AtDoors {
 
 impl AtDoors {
     pub fn new(policy: &ClientPolicy, starttls: Port, tls: Port) -> Self {
-        let at = |port| Ways { scram: policy.scram_at(port), certificate: policy.certificate_at(port), token: policy.token_at(port) };
+        let at = |port| Ways { scram: policy.scram_at(port), scram_plus: policy.scram_plus_at(port), certificate: policy.certificate_at(port), token: policy.token_at(port) };
         Self { starttls: at(starttls), tls: at(tls) }
     }
 

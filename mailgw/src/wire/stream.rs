@@ -44,7 +44,7 @@ impl Stream {
         let Self::Tls(stream) = self else { return Offer::default() };
         let (_, session) = stream.get_ref();
         // spec: rfc9266#4 before TLS 1.3 the exporter alone binds nothing
-        let binds = ways.scram && session.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+        let binds = ways.scram_plus && session.protocol_version() == Some(ProtocolVersion::TLSv1_3);
         let binding = if binds { session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None).ok() } else { None };
         let certificate = ways.certificate && session.peer_certificates().is_some_and(|shown| !shown.is_empty());
         Offer { scram: ways.scram, binding, certificate, token: ways.token }

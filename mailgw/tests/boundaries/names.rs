@@ -26,6 +26,13 @@ fn a_name_that_a_bureau_seals_under_is_opened_for_that_bureau_alone() {
     for alias in ["gjj", "GJJ", "g.jj", "gj-j"] {
         assert!(matches!(open(&gateway, OTHER, alias), Err(DirectoryError::AliasSealed { .. })), "{alias}");
     }
+    // Nor for a person, at the opening or later.
+    let words = Words { id_type: Some("03".into()), id_no: Some("E12345678".into()), name: Some("黄雅婷".into()), aliases: vec!["g.jj".into()], ..Words::default() };
+    let person = |words: &Words| gateway.directory.open(Applicant::parse(words, gateway.directory.policy(), today(NOW)).unwrap(), NewPassword::Generated, NOW);
+    assert!(matches!(person(&words), Err(DirectoryError::AliasSealed { .. })));
+    let number = person(&Words { aliases: Vec::new(), ..words }).unwrap().account.number;
+    let alias = |name: &str| gateway.directory.policy().grant_alias(name).unwrap();
+    assert!(matches!(gateway.directory.add_alias(number, &alias("gj-j"), NOW), Err(DirectoryError::AliasSealed { .. })));
     // In bulk alike.
     let text = format!("uscc,name,alias\r\n{OTHER},广州示范中心,gjj\r\n");
     let rows: Vec<_> = gateway.directory.import(text.as_bytes(), NOW).unwrap().map(Result::unwrap).collect();

@@ -1,8 +1,10 @@
 //! Mailboxes that citizens apply for: everyone alike, nothing told to strangers, never a second mailbox, and whole after a fault at any write.
 
 use mailgw::bureau::registries;
-use mailgw::directory::{Refusal, Scope, Words};
+use mailgw::directory::{DirectoryError, Refusal, Scope, Words};
 use mailgw::flow::opening::answer::{self, Acceptance, Refusal as Answer};
+use mailgw::flow::opening::findings::Findings;
+use mailgw::flow::opening::further_document::{self, FurtherDocument};
 use mailgw::flow::opening::renaming::{Renaming, rename};
 use mailgw::flow::opening::{Application, OpeningError, Sent, Shown, apply, lapse, show, withdraw};
 use mailgw::record::application::State;
@@ -247,6 +249,10 @@ fn an_operator_accepts_by_what_holds_still_and_was_looked_at() {
     assert!(matches!(accept(Some("original"), Some("present")).unwrap().state, State::Opened { .. }));
 }
 
+fn findings(document: Option<&str>, person: Option<&str>, evidence: &[&str]) -> Findings {
+    Findings { document: document.map(str::to_owned), person: person.map(str::to_owned), evidence: evidence.iter().map(|digest| (*digest).to_owned()).collect(), papers: "counter 12, form 91".into() }
+}
+
 /// A person with another legal name shows a document that the mailbox knows; the two rules grade what the operator saw.
 #[test]
 fn a_person_is_renamed_by_what_proves_it_as_an_opening() {
@@ -257,10 +263,7 @@ fn a_person_is_renamed_by_what_proves_it_as_an_opening() {
     let renaming = |document: Option<&str>, person: Option<&str>, evidence: &[&str]| Renaming {
         mailbox: number.to_string(),
         holder: Words { id_type: Some(id_type.into()), id_no: Some(id_no.into()), name: Some("陈新名".into()), ..Words::default() },
-        document: document.map(str::to_owned),
-        person: person.map(str::to_owned),
-        evidence: evidence.iter().map(|digest| (*digest).to_owned()).collect(),
-        papers: "counter 12, form 91".into(),
+        findings: findings(document, person, evidence),
     };
     let try_it = |document, person, evidence: &[&str]| rename(&gateway, number, &renaming(document, person, evidence));
     let (before, picture) = (all(&*city.store, "account"), hex(&digest(b"a picture")));
@@ -270,7 +273,7 @@ fn a_person_is_renamed_by_what_proves_it_as_an_opening() {
     assert!(matches!(try_it(Some("copy"), Some("video"), &[]), Err(OpeningError::NoCopy)));
     assert!(matches!(try_it(Some("copy"), Some("video"), &["a picture"]), Err(OpeningError::Evidence)));
     assert!(matches!(try_it(Some("looked"), Some("video"), &[]), Err(OpeningError::Finding(word)) if word == "looked"));
-    let without = Renaming { papers: " ".into(), ..renaming(Some("original"), Some("present"), &[]) };
+    let without = Renaming { findings: Findings { papers: " ".into(), ..findings(Some("original"), Some("present"), &[]) }, ..renaming(Some("original"), Some("present"), &[]) };
     assert!(matches!(rename(&gateway, number, &without), Err(OpeningError::Papers)));
     let named = Renaming { holder: Words { aliases: vec!["chen".into()], code: Some("91440101MAT000018G".into()), name: Some("x".into()), ..Words::default() }, ..renaming(Some("original"), Some("present"), &[]) };
     assert!(matches!(rename(&gateway, number, &named), Err(OpeningError::Applicant(_))));
@@ -289,6 +292,35 @@ fn a_person_is_renamed_by_what_proves_it_as_an_opening() {
     let mail = gateway.messages.load(&view.folder, view.messages.iter().last().unwrap().uid).unwrap();
     let mail = mail_parser::MessageParser::new().parse(&mail).unwrap();
     assert!(mail.subject().unwrap().ends_with("The holder of your mailbox was renamed") && !mail.body_text(0).unwrap().contains(name), "{mail:?}");
+}
+
+/// A renewed card leads to the mailbox, and later counts in its recovery: it takes what an opening takes.
+#[test]
+fn a_further_document_is_taken_in_by_what_proves_it_as_an_opening() {
+    let city = City::found();
+    let gateway = registered(&city);
+    let (id_type, id_no, name) = PEOPLE[0];
+    let number = gateway.directory.find_person(&Document::parse(id_type, id_no, today(NOW)).unwrap()).unwrap().unwrap().number;
+    let add = |name: &str, findings: Findings| {
+        let document = Words { id_type: Some("03".into()), id_no: Some("E12345678".into()), name: Some(name.into()), ..Words::default() };
+        further_document::add(&gateway, number, &FurtherDocument { mailbox: number.to_string(), document, findings })
+    };
+    let (before, leaves, picture) = (all(&*city.store, "account"), city.store.stream_length(STREAM).unwrap(), hex(&digest(b"a picture")));
+    assert!(matches!(add(name, findings(None, None, &[])), Err(OpeningError::NotEnough { document, person }) if document == "none" && person == "none"));
+    assert!(matches!(add(name, findings(Some("original"), None, &[])), Err(OpeningError::NotEnough { .. })));
+    assert!(matches!(add(name, findings(None, Some("present"), &[])), Err(OpeningError::NotEnough { .. })));
+    assert!(matches!(add(name, findings(Some("copy"), Some("video"), &[])), Err(OpeningError::NoCopy)));
+    assert!(matches!(add(name, findings(Some("copy"), Some("video"), &["a picture"])), Err(OpeningError::Evidence)));
+    assert!(matches!(add(name, findings(Some("looked"), Some("video"), &[])), Err(OpeningError::Finding(word)) if word == "looked"));
+    assert!(matches!(add(name, Findings { papers: " ".into(), ..findings(Some("original"), Some("present"), &[]) }), Err(OpeningError::Papers)));
+    assert!(matches!(add("陈别名", findings(Some("original"), Some("present"), &[])), Err(OpeningError::Directory(DirectoryError::OtherName { .. }))));
+    assert!(all(&*city.store, "account") == before && city.store.stream_length(STREAM).unwrap() == leaves && all(&*city.store, "owner notice").is_empty());
+    add(name, findings(Some("copy"), Some("video"), &[&picture])).unwrap();
+    let Some(Event::DocumentProved(told)) = events(&*city.store).pop() else { panic!("the log does not know of it") };
+    assert_eq!((told.document, told.person, told.document_grade.as_str(), told.person_grade.as_str(), told.evidence), (vec!["operator-copy".to_owned()], vec!["operator-video".to_owned()], "shown", "shown", vec![picture]));
+    assert_eq!(told.papers, hex(&digest("counter 12, form 91".as_bytes())));
+    let found = gateway.directory.find_person(&Document::parse("03", "E12345678", today(NOW)).unwrap()).unwrap().unwrap();
+    assert_eq!((found.number, all(&*city.store, "owner notice").len()), (number, 1));
 }
 
 #[test]

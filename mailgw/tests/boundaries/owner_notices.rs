@@ -118,6 +118,8 @@ fn the_mail_and_its_end_are_one_commit() {
         let number = owner(&city.gateway(Arc::clone(&city.store)));
         let mut batch = store::Batch::new();
         OwnerNotice::owe(&mut batch, number, Act::CertificateAsked, 1).unwrap();
+        OwnerNotice::owe(&mut batch, number, Act::DocumentAdded, 1).unwrap();
+        OwnerNotice::owe(&mut batch, number, Act::AliasAdded { place: 1 }, 1).unwrap();
         OwnerNotice::owe(&mut batch, number, Act::RecoveryCompleted, 1).unwrap();
         city.store.commit(batch).unwrap();
         // What a start writes, the first mail, and then the second is struck.
@@ -129,6 +131,6 @@ fn the_mail_and_its_end_are_one_commit() {
         let gateway = city.gateway(Arc::clone(&city.store));
         tell_all(&gateway).unwrap();
         let subjects: Vec<String> = read(&gateway, number).into_iter().map(|(subject, _)| subject).collect();
-        assert_eq!(subjects, ["有人为您的邮箱申请了证书 / A certificate of your mailbox was asked for", "您的邮箱密码已按申请重设 / The recovery of your mailbox is complete"]);
+        assert_eq!(subjects, ["有人为您的邮箱申请了证书 / A certificate of your mailbox was asked for", "您的邮箱登记了一份新的证件 / A further document of yours was taken in", "您的邮箱新增了一个别名地址 / Your mailbox has a further address", "您的邮箱密码已按申请重设 / The recovery of your mailbox is complete"]);
     }
 }

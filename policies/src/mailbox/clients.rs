@@ -37,6 +37,7 @@ pub struct ClientPolicy {
     tls: BTreeSet<&'static str>,
     mailboxes: BTreeMap<MailboxNumber, BTreeSet<&'static str>>,
     scram: BTreeSet<Port>,
+    no_scram_plus: BTreeSet<Port>,
     certificate: BTreeSet<Port>,
     token: BTreeSet<Port>,
     no_token: BTreeSet<MailboxNumber>,
@@ -59,6 +60,8 @@ struct Document {
 struct Ways {
     #[serde(default)]
     scram: BTreeSet<Port>,
+    #[serde(default)]
+    no_scram_plus: BTreeSet<Port>,
     #[serde(default)]
     certificate: BTreeSet<Port>,
     #[serde(default)]
@@ -100,7 +103,7 @@ impl ClientPolicy {
         for (mailbox, names) in &off_for {
             mailboxes.insert(number(mailbox)?, named(names)?);
         }
-        Ok(Self { starttls: with(&off_at.starttls)?, tls: with(&off_at.tls)?, mailboxes, scram: login.scram, certificate: login.certificate, token: login.token, no_token, no_pop3 })
+        Ok(Self { starttls: with(&off_at.starttls)?, tls: with(&off_at.tls)?, mailboxes, scram: login.scram, no_scram_plus: login.no_scram_plus, certificate: login.certificate, token: login.token, no_token, no_pop3 })
     }
 
     /// At the port that begins in clear.
@@ -121,6 +124,11 @@ impl ClientPolicy {
     /// Whether an app password may be proved by SCRAM there.
     pub fn scram_at(&self, port: Port) -> bool {
         self.scram.contains(&port)
+    }
+
+    /// Whether it may be bound to the connection there: SCRAM-SHA-256-PLUS.
+    pub fn scram_plus_at(&self, port: Port) -> bool {
+        self.scram_at(port) && !self.no_scram_plus.contains(&port)
     }
 
     /// Whether clients are asked for a certificate of ours there, and may log in by it.
@@ -155,6 +163,7 @@ impl ClientPolicy {
         let _ = writeln!(text, "IMAP extensions off where TLS comes first: {}", listed(&self.tls));
         let ports = |ports: &BTreeSet<Port>| if ports.is_empty() { "nowhere".to_owned() } else { ports.iter().map(|port| format!("{port:?}").to_lowercase()).collect::<Vec<_>>().join(", ") };
         let _ = writeln!(text, "SCRAM-SHA-256 at: {}", ports(&self.scram));
+        let _ = writeln!(text, "SCRAM-SHA-256-PLUS not at: {}", ports(&self.no_scram_plus));
         let _ = writeln!(text, "Certificates asked for at: {}", ports(&self.certificate));
         let _ = writeln!(text, "Tokens taken at: {}", ports(&self.token));
         for mailbox in &self.no_token {

@@ -21,5 +21,5 @@ pub use number::MailboxNumber;
 pub use opening::{Decision, DocumentProof, Grade, Graded, OpeningPolicy, PersonProof, Proofs};
 pub use password::PasswordError;
 pub use phone::{Phone, PhoneError};
-pub use policy::{MailboxKind, MailboxPolicy, SHIPPED};
+pub use policy::{MAX_ALIASES, MailboxKind, MailboxPolicy, SHIPPED};
 pub use sending::{Allowance, Conversation, SendingPolicy};

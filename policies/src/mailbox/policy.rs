@@ -17,6 +17,9 @@ use super::password::{self, PasswordError};
 use super::sending::SendingPolicy;
 use crate::document::{PolicyError, named, one_of_each, read};
 
+/// The most names of its own that any mailbox has.
+pub const MAX_ALIASES: u8 = 8;
+
 /// File name and text of each document of `policies/mailbox/`, in the order of the names.
 pub const SHIPPED: [(&str, &str); 8] = [
     ("aliases.toml", include_str!("../../mailbox/aliases.toml")),
@@ -43,6 +46,7 @@ pub struct MailboxPolicy {
     min_alias: usize,
     max_alias: usize,
     reserved: BTreeSet<Alias>,
+    citizen_aliases: usize,
     citizen_bytes: u64,
     institution_bytes: u64,
     message_bytes: u64,
@@ -71,6 +75,15 @@ struct Aliases {
     min_characters: Spanned<u8>,
     max_characters: Spanned<u8>,
     reserved: Vec<Spanned<String>>,
+    #[serde(default)]
+    citizens: CitizenNames,
+}
+
+/// Absent in documents of before: citizens have the number alone.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CitizenNames {
+    most: Option<Spanned<u8>>,
 }
 
 #[derive(Deserialize)]
@@ -204,6 +217,7 @@ impl MailboxPolicy {
             min_alias: names.min,
             max_alias: names.max,
             reserved: names.reserved,
+            citizen_aliases: names.citizens,
             // A mailbox holds at least one message of the largest size.
             citizen_bytes: within(&limits.mailbox_bytes.citizen, message_bytes, 1 << 50)?,
             institution_bytes: within(&limits.mailbox_bytes.institution, message_bytes, 1 << 50)?,
@@ -228,7 +242,12 @@ impl MailboxPolicy {
         })
     }
 
-    /// A name that an institution asks for; whether another has it already is for the directory to say.
+    /// How many names a citizen may have beside the number.
+    pub fn citizen_aliases(&self) -> usize {
+        self.citizen_aliases
+    }
+
+    /// A name that somebody asks for; whether another has it already is for the directory to say.
     pub fn grant_alias(&self, text: &str) -> Result<Alias, AliasError> {
         let alias = Alias::parse_new(text)?;
         let (min, max) = (self.min_alias, self.max_alias);
@@ -336,8 +355,9 @@ impl MailboxPolicy {
             let _ = writeln!(text, "{name}: {value}");
         };
         line("number", "nine random digits and a check digit (ISO 7064 MOD 11,10)".to_owned());
-        line("alias", "institutions only; a to z first, then a to z, 0 to 9, single dots and hyphens".to_owned());
+        line("alias", "people and institutions; a to z first, then a to z, 0 to 9, single dots and hyphens".to_owned());
         line("alias characters", format!("{} to {}", self.min_alias, self.max_alias));
+        line("aliases of a citizen, at most", self.citizen_aliases.to_string());
         for name in &self.reserved {
             line("reserved", name.to_string());
         }
@@ -368,6 +388,7 @@ struct Names {
     min: usize,
     max: usize,
     reserved: BTreeSet<Alias>,
+    citizens: usize,
 }
 
 impl Names {
@@ -391,6 +412,10 @@ impl Names {
                 return Err(PolicyError::at(file, text, None, format!("`{role}` is not reserved; every mail domain keeps it")));
             }
         }
-        Ok(Self { min: usize::from(min.into_inner()), max: usize::from(max.into_inner()), reserved })
+        if let Some(most) = document.citizens.most.as_ref().filter(|most| *most.get_ref() > MAX_ALIASES) {
+            return Err(PolicyError::at(file, text, Some(most.span()), format!("a citizen has 0 to {MAX_ALIASES} names")));
+        }
+        let citizens = usize::from(document.citizens.most.map_or(0, Spanned::into_inner));
+        Ok(Self { min: usize::from(min.into_inner()), max: usize::from(max.into_inner()), reserved, citizens })
     }
 }

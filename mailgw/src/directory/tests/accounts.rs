@@ -107,7 +107,14 @@ fn words_that_are_no_applicant() {
     assert_eq!(refused(Words { name: None, ..full.clone() }), ApplicantError::Incomplete);
     assert_eq!(refused(Words { id_no: None, ..full.clone() }), ApplicantError::Incomplete);
     assert_eq!(refused(Words { code: Some("91440101MAT000018G".into()), ..full.clone() }), ApplicantError::Mixed);
-    assert_eq!(refused(Words { aliases: vec!["chen".into()], ..full.clone() }), ApplicantError::Mixed);
+    assert_eq!(refused(Words { operator: true, ..full.clone() }), ApplicantError::Mixed);
+    assert_eq!(refused(Words { aliases: vec!["chen".into(), "xiuying".into()], ..full.clone() }), ApplicantError::CitizenAliases { most: 1 });
+    let one = Words { aliases: vec!["chen".into()], ..full.clone() };
+    assert_eq!(Applicant::parse(&one, &with_names_of_citizens("most = 0"), today(NOW)).unwrap_err(), ApplicantError::CitizenAliases { most: 0 });
+    assert!(Applicant::parse(&one, &policy, today(NOW)).is_ok());
+    for name in ["postmaster", "adm1n", "o000000006"] {
+        assert!(matches!(refused(Words { aliases: vec![name.into()], ..full.clone() }), ApplicantError::Alias(_)), "{name}");
+    }
     assert!(matches!(refused(Words { id_no: Some("440106189602290016".into()), ..full.clone() }), ApplicantError::Document(_)));
     assert!(matches!(refused(Words { name: Some(" ".into()), ..full.clone() }), ApplicantError::Name(_)));
     let wrong_inside = Words { code: Some("91440101MAT0000157".into()), name: full.name.clone(), ..Words::default() };
@@ -151,15 +158,21 @@ fn one_person_has_several_documents() {
     let other = opened(&directory, chen()).account.number;
     let card = document("04", "944840189602290018");
     assert!(directory.find_person(&card).unwrap().is_none());
-    directory.add_document(number, &card, NOW).unwrap();
+    let marie = PersonName::parse("MARIE EXEMPLE").unwrap();
+    let add = |number, card: &Document, name: &PersonName| directory.add_document(number, card, name, &rename::proof(), NOW);
+    // A card that bears another's name leads to nobody.
+    assert!(matches!(add(other, &card, &marie), Err(DirectoryError::OtherName { mailbox }) if mailbox == other));
+    add(number, &card, &marie).unwrap();
+    let Some(Event::DocumentProved(told)) = events(&*store).pop() else { panic!("the log does not know of it") };
+    assert_eq!((told.mailbox, told.document, told.person), (number.to_string(), vec!["operator-original".to_owned()], vec!["operator-present".to_owned()]));
     let account = directory.find_person(&card).unwrap().unwrap();
     assert_eq!(account, directory.find_person(&document("04", "VAT440131022810")).unwrap().unwrap());
     assert_eq!(directory.shown(&account).documents.len(), 2);
-    assert!(matches!(directory.add_document(other, &card, NOW), Err(DirectoryError::DocumentTaken { mailbox }) if mailbox == number));
-    assert!(matches!(directory.add_document(number, &card, NOW), Err(DirectoryError::Exists { .. })));
+    assert!(matches!(add(other, &card, &PersonName::parse("陈秀英").unwrap()), Err(DirectoryError::DocumentTaken { mailbox }) if mailbox == number));
+    assert!(matches!(add(number, &card, &marie), Err(DirectoryError::Exists { .. })));
     assert!(matches!(directory.open(citizen("04", "944840189602290018", "MARIE EXEMPLE"), NewPassword::Generated, NOW), Err(DirectoryError::Exists { .. })));
     let firm = opened(&directory, institution("91440101MAT000018G", "广州示范有限公司", "")).account.number;
-    assert!(matches!(directory.add_document(firm, &document("03", "E12345678"), NOW), Err(DirectoryError::NoCitizen { .. })));
+    assert!(matches!(add(firm, &document("03", "E12345678"), &marie), Err(DirectoryError::NoCitizen { .. })));
 }
 
 /// Gives what it was given, then the system's.

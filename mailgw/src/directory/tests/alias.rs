@@ -1,4 +1,4 @@
-//! Names that institutions choose later.
+//! Names that people and institutions choose later.
 use super::*;
 use store::Batch;
 
@@ -22,9 +22,33 @@ fn an_institution_chooses_a_further_name_that_nobody_else_ever_gets() {
         directory.add_alias(number, &alias(&format!("branch-{}", ["north", "south", "west", "east", "upper", "lower"][place - 2])), NOW).unwrap();
     }
     assert!(matches!(directory.add_alias(number, &alias("one-more"), NOW), Err(DirectoryError::TooManyAliases { .. })));
-    let (kind, id, name) = PEOPLE[0];
-    let citizen = opened(&directory, citizen(kind, id, name)).account.number;
-    assert!(matches!(directory.add_alias(citizen, &alias("somebody"), NOW), Err(DirectoryError::NoInstitution { .. })));
     directory.close(number, NOW).unwrap();
     assert!(matches!(directory.add_alias(number, &alias("one-more"), NOW), Err(DirectoryError::Closed { .. })));
+}
+
+/// By the same rules, as many as the policy says: none where it says none.
+#[test]
+fn a_citizen_chooses_a_name_as_the_policy_says() {
+    let store = Arc::new(Memory::new());
+    let mut directory = directory(&store);
+    let alias = |name: &str| MailboxPolicy::parse(policies::mailbox::SHIPPED).unwrap().grant_alias(name).unwrap();
+    let (kind, id, name) = PEOPLE[0];
+    let number = opened(&directory, citizen(kind, id, name)).account.number;
+    directory.policy = Arc::new(with_names_of_citizens("most = 0"));
+    assert!(matches!(directory.add_alias(number, &alias("somebody"), NOW), Err(DirectoryError::NumberAlone { mailbox }) if mailbox == number));
+    directory.policy = Arc::new(with_names_of_citizens("most = 1"));
+    let firm = opened(&directory, institution(CODE, "广州示范有限公司", "demo")).account.number;
+    assert!(matches!(directory.add_alias(number, &alias("demo"), NOW), Err(DirectoryError::AliasTaken { .. })));
+    let named = directory.add_alias(number, &alias("somebody"), NOW).unwrap();
+    assert_eq!(named.aliases.iter().map(ToString::to_string).collect::<Vec<_>>(), ["somebody"]);
+    assert_eq!(directory.find_address(&format!("Somebody@{DOMAIN}")).unwrap().map(|found| found.number), Some(number));
+    assert!(matches!(directory.add_alias(firm, &alias("somebody"), NOW), Err(DirectoryError::AliasTaken { .. })));
+    assert!(matches!(directory.add_alias(number, &alias("one-more"), NOW), Err(DirectoryError::TooManyAliases { .. })));
+    // Nor does anybody get it when the mailbox is closed.
+    directory.close(number, NOW).unwrap();
+    assert!(matches!(directory.add_alias(firm, &alias("somebody"), NOW), Err(DirectoryError::AliasTaken { .. })));
+    let (kind, id, name) = PEOPLE[1];
+    let words = Words { id_type: Some(kind.into()), id_no: Some(id.into()), name: Some(name.into()), aliases: vec!["other-name".into()], ..Words::default() };
+    let other = opened(&directory, Applicant::parse(&words, directory.policy(), today(NOW)).unwrap()).account;
+    assert_eq!(directory.find("other-name").unwrap().map(|found| found.number), Some(other.number));
 }

@@ -59,7 +59,7 @@ fn document(kind: &str, number: &str) -> Document {
 }
 
 fn citizen(kind: &str, number: &str, name: &str) -> Applicant {
-    Applicant::Citizen { document: document(kind, number), name: PersonName::parse(name).unwrap() }
+    Applicant::Citizen { document: document(kind, number), name: PersonName::parse(name).unwrap(), aliases: Vec::new() }
 }
 
 pub(crate) fn chen() -> Applicant {
@@ -70,6 +70,12 @@ fn institution(code: &str, name: &str, alias: &str) -> Applicant {
     let aliases = if alias.is_empty() { Vec::new() } else { vec![alias.to_owned()] };
     let words = Words { code: Some(code.into()), name: Some(name.into()), aliases, ..Words::default() };
     Applicant::parse(&words, &MailboxPolicy::parse(policies::mailbox::SHIPPED).unwrap(), today(NOW)).unwrap()
+}
+
+/// As shipped, but for how many names a citizen may have.
+fn with_names_of_citizens(most: &str) -> MailboxPolicy {
+    let documents = policies::mailbox::SHIPPED.map(|(name, text)| (name, if name == "aliases.toml" { text.replace("most = 1", most) } else { text.to_owned() }));
+    MailboxPolicy::parse(documents.iter().map(|(name, text)| (*name, text.as_str()))).unwrap()
 }
 
 fn opened(directory: &Directory, applicant: Applicant) -> Opened {

@@ -5,9 +5,9 @@ use policies::mailbox::{DocumentProof, PersonProof, Proofs};
 
 const CODE: &str = "91440101MAT000018G";
 
-pub(super) fn proof() -> NameProof {
+pub(super) fn proof() -> HolderProof {
     let proofs = Proofs { document: [DocumentProof::OperatorOriginal].into(), person: [PersonProof::OperatorPresent].into() };
-    NameProof { proofs, document_grade: "proved".into(), person_grade: "proved".into(), evidence: Vec::new(), papers: "ab".into() }
+    HolderProof { proofs, document_grade: "proved".into(), person_grade: "proved".into(), evidence: Vec::new(), papers: "ab".into() }
 }
 
 #[test]

@@ -93,7 +93,7 @@ pub fn accept(gateway: &Gateway, lists: &RevocationLists, acceptance: &Acceptanc
     let words = found.document.iter().map(|proof| proof.name()).chain(found.person.iter().map(|proof| proof.name()));
     let answer = Answer { found: words.map(str::to_owned).collect(), papers: Some(papers(&acceptance.papers)?) };
     let ending = Ending { place: &place, before: Some(&stored), record: &record, applied: None, answer, now };
-    Ok(to_operator(&place.id, open(gateway, &ending, &Applicant::Citizen { document, name })?))
+    Ok(to_operator(&place.id, open(gateway, &ending, &Applicant::Citizen { document, name, aliases: Vec::new() })?))
 }
 
 pub(super) fn found(document: Option<&str>, person: Option<&str>) -> Result<Proofs, OpeningError> {

@@ -9,10 +9,12 @@
 //!
 //! Whether somebody has a mailbox is looked up when who applies has proved to be that person, and told to nobody else: then it leads to
 //! that mailbox and its recovery. An operator's answer (`answer`) ends what waits. Who has a mailbox and another name
-//! now is renamed (`renaming`).
+//! now is renamed (`renaming`), and a further document of theirs is taken in (`further_document`).
 
 pub mod answer;
 mod application;
+pub mod findings;
+pub mod further_document;
 mod problem;
 mod proof;
 pub mod renaming;
@@ -109,7 +111,7 @@ pub fn apply(gateway: &Gateway, lists: &RevocationLists, sent: &Sent) -> Result<
     });
     let ending = Ending { place: &place, before: None, record: &record, applied: Some(&applied), answer: Answer::default(), now };
     let done = match decision {
-        Decision::Opens => open(gateway, &ending, &Applicant::Citizen { document: application.document.clone(), name: application.name.clone() }),
+        Decision::Opens => open(gateway, &ending, &Applicant::Citizen { document: application.document.clone(), name: application.name.clone(), aliases: Vec::new() }),
         Decision::Refused => end(gateway, &ending, State::Refused { reason: shown::NOT_PROVED.to_owned() }),
         Decision::Waits => wait(gateway, &ending),
     };

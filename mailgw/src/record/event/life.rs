@@ -115,3 +115,17 @@ pub struct Renamed {
     pub evidence: Vec<String>,
     pub papers: String,
 }
+
+/// A further document of a mailbox's owner was taken in, and nothing of it is told: by what proofs, as of `Renamed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentProved {
+    pub mailbox: String,
+    pub document: Vec<String>,
+    pub person: Vec<String>,
+    pub document_grade: String,
+    pub person_grade: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    pub papers: String,
+}
