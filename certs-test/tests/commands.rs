@@ -57,6 +57,7 @@ fn commands_answer_in_json_and_name_what_is_wrong() {
     documented(&office);
     imports(&office);
     closed(&office);
+    named_by_choice(&mut office);
     places(&mut office);
     logs(&office);
 }
@@ -274,13 +275,24 @@ fn renamed(office: &Office) {
     assert_eq!(office.mailgw(&["--json", "mailbox", "show", &format!("new-name@{DOMAIN}")]).json()["code"], CODE);
     refused(&office.mailgw(&["--json", "mailbox", "alias", address, "new-name"]), 5, "alias-taken", "new-name");
     refused(&office.mailgw(&["--json", "mailbox", "alias", address, "adm1n"]), 3, "applicant", "alias");
-    // A citizen has one as well, and no more than the policy says; nobody else is ever given it.
-    let person = office.people[0].address.as_str();
+}
+
+/// A citizen has the number alone, or as many names as the policy says; nobody else is ever given one of them.
+fn named_by_choice(office: &mut Office) {
+    let firm = office.institutions[0].address.clone();
+    let person = office.people[0].address.clone();
+    refused(&office.mailgw(&["--json", "mailbox", "alias", &person, "somebody"]), 3, "number-alone", "[citizens]");
+    let aliases = office.path("mailgw/policies/mailbox/aliases.toml");
+    std::fs::write(&aliases, std::fs::read_to_string(&aliases).unwrap().replace("most = 0", "most = 1")).unwrap();
+    office.kill_gateway();
+    office.start_gateway();
+    let person = person.as_str();
+    refused(&office.mailgw(&["--json", "mailbox", "alias", person, "newname"]), 5, "alias-taken", "newname");
     refused(&office.mailgw(&["--json", "mailbox", "alias", person, "new-name"]), 5, "alias-taken", "new-name");
     let named = office.mailgw(&["--json", "mailbox", "alias", person, "somebody"]).json();
     assert_eq!(named["aliases"], serde_json::json!([format!("somebody@{DOMAIN}")]));
     refused(&office.mailgw(&["--json", "mailbox", "alias", person, "somebody-2"]), 3, "too-many", "names");
-    refused(&office.mailgw(&["--json", "mailbox", "alias", address, "somebody"]), 5, "alias-taken", "somebody");
+    refused(&office.mailgw(&["--json", "mailbox", "alias", &firm, "somebody"]), 5, "alias-taken", "somebody");
     let more = ["--json", "mailbox", "open", "--id-type", "03", "--id-no", "E12345679", "--name", "黄雅婷", "--alias", "ya-ting"];
     refused(&office.mailgw(&[&more[..], &["--alias", "yating-2"]].concat()), 3, "applicant", "alias");
     assert_eq!(office.mailgw(&more).json()["aliases"], serde_json::json!([format!("ya-ting@{DOMAIN}")]));

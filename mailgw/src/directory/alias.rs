@@ -36,6 +36,15 @@ impl Directory {
             if sealed.is_anothers(alias, code) {
                 return Err(DirectoryError::AliasSealed { alias: alias.clone() });
             }
+            // A citizen's reads like nobody else's.
+            let mut still: Vec<Expectation> = still.into_iter().collect();
+            if let Holder::Citizen { .. } = account.holder {
+                let (alike, unchanged) = self.names_like(alias)?;
+                if !alike.is_empty() {
+                    return Err(DirectoryError::AliasTaken { alias: alias.clone() });
+                }
+                still.push(unchanged);
+            }
             account.aliases.push(alias.clone());
             let mut batch = still.into_iter().fold(Batch::new(), Batch::expect);
             batch = batch.expect(Expectation::Absent(finder.clone())).put(finder.clone(), index::encode(number));

@@ -109,7 +109,7 @@ impl Directory {
             OwnerNotice::owe(&mut batch, number, Act::PasswordWithdrawn { app_passwords }, unix_millis(now))?;
             Ok(Change { account, verifier: verifier.clone(), batch })
         });
-        if withdrawn.is_ok() {
+        if !matches!(withdrawn, Err(DirectoryError::RecoveryUnderWay { .. })) {
             self.end_logins(number);
         }
         withdrawn

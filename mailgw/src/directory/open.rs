@@ -150,6 +150,16 @@ impl Directory {
                 return Ok(Err(DirectoryError::AliasSealed { alias: alias.clone() }));
             }
         }
+        // A citizen's reads like nobody else's.
+        if let Applicant::Citizen { .. } = applicant {
+            for alias in &aliases {
+                let (alike, unchanged) = self.names_like(alias)?;
+                if !alike.is_empty() {
+                    return Ok(Err(DirectoryError::AliasTaken { alias: alias.clone() }));
+                }
+                plan.batch = std::mem::take(&mut plan.batch).expect(unchanged);
+            }
+        }
         let number = self.draw(plan)?;
         let verifier = match password(number)? {
             Ok(verifier) => verifier,

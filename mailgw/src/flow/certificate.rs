@@ -145,11 +145,8 @@ pub fn certify(gateway: &Gateway, authority: &dyn Authority, mailbox: &str, requ
     let stored = asked.seal(number, &gateway.directory_key)?;
     batch = batch.put(place, stored.clone()).put(record::by_pseudonym(&pseudonym, &gateway.directory_key), index::encode(number));
     Event::CertificateAsked(event::Stated { mailbox: number.to_string(), statement: signed.sha256() }).append(&mut batch, unix_millis(now))?;
-    // Whoever holds the key logs in by what the authority issues, though nobody here hears of it: the owner is told before it is asked; once
-    // for a key.
-    if of_key(gateway, number, &read)?.is_none() {
-        OwnerNotice::owe(&mut batch, number, Act::CertificateAsked, unix_millis(now))?;
-    }
+    // Whoever holds the key logs in by what the authority issues, though nobody here hears of it: the owner is told before it is asked.
+    OwnerNotice::owe(&mut batch, number, Act::CertificateAsked, unix_millis(now))?;
     match gateway.store.commit(batch) {
         Ok(_) => {}
         Err(CommitError::Conflict { .. }) => return Err(CertificateError::Busy),

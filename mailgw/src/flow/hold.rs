@@ -197,7 +197,7 @@ pub fn lift(gateway: &Gateway, lists: &RevocationLists, mailbox: &str, signed: &
     words("papers", &asked.papers)?;
     let mailbox = self::number(gateway, mailbox)?;
     if asked.mailbox != format!("{mailbox}@{}", gateway.directory.domain()) {
-        return Err(wrong("it is of another mailbox"));
+        return Err(wrong("its mailbox is not this one's whole address"));
     }
     // 2
     let number = asked.hold;

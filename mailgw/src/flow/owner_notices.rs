@@ -132,8 +132,8 @@ fn words(gateway: &Gateway, account: &Account, act: &Act) -> Result<Words, Owner
         ),
         Act::DocumentAdded => Words::new(
             ["您的邮箱登记了一份新的证件", "A further document of yours was taken in"],
-            "服务窗口凭证明材料为本邮箱所有人登记了另一份证件，今后凭该证件亦可找到本邮箱",
-            "The counter took in a further document of this mailbox's owner, by papers that were shown; it leads to this mailbox from now on",
+            "服务窗口凭证明材料为本邮箱所有人登记了另一份证件，今后凭该证件亦可找到本邮箱，并可凭其申请重设密码",
+            "The counter took in a further document of this mailbox's owner, by papers that were shown; it leads to this mailbox from now on, and a new password can be asked for with it",
         ),
         Act::AliasAdded { place } => {
             // The name stands in the owner's own record alone; it is never taken away.

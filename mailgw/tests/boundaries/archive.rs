@@ -251,6 +251,9 @@ fn a_legal_hold_is_lifted_by_two_officers_and_by_nobody_less() {
     let both = |request: &str| vec![first.signs(request, NOW), second.signs(request, NOW)];
     let request = lifting(&one, 1, court);
     // One, the same twice, one person with two keys, other words, long ago, one who is none, one who is no more.
+    for elsewhere in [request.replace(&format!("@{DOMAIN}"), ""), request.replace(DOMAIN, "mail.elsewhere.example")] {
+        assert!(matches!(lift(&one, &elsewhere, both(&elsewhere)), Err(HoldError::Request { .. })), "{elsewhere}");
+    }
     let few = |approvals| matches!(lift(&one, &request, approvals), Err(HoldError::Approval(ApprovalError::Officers)));
     assert!(few(vec![]) && few(vec![first.signs(&request, NOW)]) && few(vec![first.signs(&request, NOW), first.signs(&request, NOW)]));
     assert!(few(vec![first.signs(&request, NOW), officer(82, "A-1", "6.1").signs(&request, NOW)]));

@@ -80,6 +80,8 @@ fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
     assert_eq!(gateway.messages.view(&mailbox, "INBOX").unwrap().messages.len(), 1, "the mailbox is told once");
     let complete = || gateway.directory.complete_recovery(number, &NewPassword::Generated, city.clock.now());
     assert!(matches!(complete(), Err(DirectoryError::CoolingOff { .. })));
+    // Nobody takes the owner's way in away meanwhile.
+    assert!(matches!(gateway.directory.withdraw_password(number, true, NOW), Err(DirectoryError::RecoveryUnderWay { .. })));
     // Whoever logs in ends it; who guesses does not.
     let logins = Logins { directory: Arc::clone(&gateway.directory), clock: Arc::clone(&city.clock) as Arc<dyn Clock>, certificates: None, tokens: None };
     let login = |secret: &str| logins.login(&mailbox, &Secret::new(secret.to_owned()), Visit { scope: Scope::Imap, peer: [192, 0, 2, 7].into() }).is_ok();

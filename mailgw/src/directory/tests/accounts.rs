@@ -101,7 +101,7 @@ fn names_kept_for_the_operator_are_the_operators() {
 
 #[test]
 fn words_that_are_no_applicant() {
-    let policy = MailboxPolicy::parse(policies::mailbox::SHIPPED).unwrap();
+    let policy = with_names_of_citizens("most = 1");
     let refused = |words: Words| Applicant::parse(&words, &policy, today(NOW)).unwrap_err();
     let full = Words { id_type: Some("01".into()), id_no: Some("440106189602290015".into()), name: Some("陈秀英".into()), ..Words::default() };
     assert_eq!(refused(Words { name: None, ..full.clone() }), ApplicantError::Incomplete);

@@ -74,7 +74,7 @@ fn institution(code: &str, name: &str, alias: &str) -> Applicant {
 
 /// As shipped, but for how many names a citizen may have.
 fn with_names_of_citizens(most: &str) -> MailboxPolicy {
-    let documents = policies::mailbox::SHIPPED.map(|(name, text)| (name, if name == "aliases.toml" { text.replace("most = 1", most) } else { text.to_owned() }));
+    let documents = policies::mailbox::SHIPPED.map(|(name, text)| (name, if name == "aliases.toml" { text.replace("most = 0", most) } else { text.to_owned() }));
     MailboxPolicy::parse(documents.iter().map(|(name, text)| (*name, text.as_str()))).unwrap()
 }
 
