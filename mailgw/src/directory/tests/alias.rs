@@ -38,10 +38,11 @@ fn a_citizen_chooses_a_name_as_the_policy_says() {
     assert!(matches!(directory.add_alias(number, &alias("somebody"), NOW), Err(DirectoryError::NumberAlone { mailbox }) if mailbox == number));
     directory.policy = Arc::new(with_names_of_citizens("most = 1"));
     let firm = opened(&directory, institution(CODE, "广州示范有限公司", "demo")).account.number;
-    for like in ["demo", "dem-o", "d3mo", "dem0"] {
-        assert!(matches!(directory.add_alias(number, &alias(like), NOW), Err(DirectoryError::AliasTaken { .. })) || !alias(like).reads_like(&alias("demo")), "{like}");
+    let alike: Vec<_> = ["demo", "dem0", "de.mo", "de-mo"].into_iter().map(alias).filter(|name| name.reads_like(&alias("demo"))).collect();
+    assert!(alike.len() > 1);
+    for like in alike {
+        assert!(matches!(directory.add_alias(number, &like, NOW), Err(DirectoryError::AliasTaken { .. })), "{like}");
     }
-    assert!(alias("dem0").reads_like(&alias("demo")));
     let named = directory.add_alias(number, &alias("somebody"), NOW).unwrap();
     assert_eq!(named.aliases.iter().map(ToString::to_string).collect::<Vec<_>>(), ["somebody"]);
     assert_eq!(directory.find_address(&format!("Somebody@{DOMAIN}")).unwrap().map(|found| found.number), Some(number));
