@@ -12,7 +12,7 @@ use crate::exit::{Exit, Problem};
 
 const LOCK: &str = "lock";
 /// How long one who holds the lock is waited for: half a second.
-const LOCK_TRIES: u32 = 10;
+const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 #[derive(Debug, Error)]
