@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::exit::{Exit, Problem};
 
 const LOCK: &str = "lock";
-/// How long one who holds the lock is waited for: half a second.
+/// How long one who holds the lock is waited for: two seconds.
 const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
