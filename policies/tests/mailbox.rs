@@ -85,7 +85,7 @@ fn documents_that_make_no_sense() {
         ("aliases.toml", "\"admin\",", "\"admin\", \"Admin\",", 6, "reserved twice"),
         ("aliases.toml", "\"admin\",", "\"_admin\",", 6, "begins with a letter"),
         ("aliases.toml", "max_characters", "max_chars", 3, "unknown field `max_chars`"),
-        ("aliases.toml", "most = 1", "most = 9", 15, "0 to 8 names"),
+        ("aliases.toml", "most = 0", "most = 9", 17, "0 to 8 names"),
         ("limits.toml", "citizen = 1_073_741_824", "citizen = 1_000_000", 4, "26214400 to"),
         ("limits.toml", "max_bytes = 26_214_400", "max_bytes = 1000", 9, "65536 to"),
         ("limits.toml", "max_recipients = 100", "max_recipients = 99", 11, "100 to 10000"),
