@@ -3,6 +3,7 @@
 
 mod concurrency;
 mod harness;
+mod history;
 mod letters;
 mod limits;
 mod mail;
