@@ -257,9 +257,9 @@ impl MessageStore {
             taken += 1;
             let place = u32::try_from(segment.contents.len()).unwrap_or(u32::MAX);
             let mut lay = |run| {
-                // What a message said a moment ago it says again and again.
+                // What a message said a moment ago it says again and again. Of the bits, those that choose no shelf.
                 let laid = Laid::new(run, place);
-                let spot = usize::try_from(runs::spread_of(run)).ok().and_then(|at| said.get_mut(at / 7 % SAID));
+                let spot = usize::try_from(runs::spread_of(run)).ok().and_then(|at| said.get_mut((at >> 8) % SAID));
                 if spot.is_some_and(|spot| std::mem::replace(spot, Some(laid)) == Some(laid)) {
                     return;
                 }
