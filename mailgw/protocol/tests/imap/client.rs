@@ -131,12 +131,15 @@ impl Fake {
                 self.remove(&gone);
                 Answer::Expunged(gone)
             }
-            // Of every other message.
+            // Of every other message, as many as may be held at once.
             Request::Outlines { contents, listing, header } => {
                 let mut outlines = Outlines::default();
                 for mail in self.mails.iter().filter(|mail| mail.info.uid % 2 == 0 && contents.contains(&mail.info.content)) {
                     let kept = outline(&mail.bytes);
                     let texts = kept.texts();
+                    if outlines.octets() + texts.header.len() > 1 << 20 {
+                        break;
+                    }
                     let (envelope, structure) = if listing { (texts.envelope, texts.structure) } else { Default::default() };
                     outlines.push(mail.info.content, Texts { envelope, structure, header: if header { texts.header } else { &[] } });
                 }

@@ -340,6 +340,21 @@ fn what_a_header_decides_is_found_whether_it_is_kept_or_the_message_read() {
     }
 }
 
+/// Long headers are told in several answers; no message is read whose header is kept.
+#[test]
+fn headers_that_were_not_told_at_once_are_asked_for_again() {
+    let mut client = Client::selected();
+    client.fake.mails.clear();
+    for number in 0..400 {
+        client.fake.add(format!("X-Long: {}\r\nDate: {} Nov 2026 10:00:00 +0800\r\n\r\nx\r\n", "y".repeat(9_000), number % 2 + 1).into_bytes(), Flags::new());
+    }
+    client.send(b"b SELECT inbox\r\n");
+    let told = client.send(b"c SEARCH RETURN (COUNT) SENTON 2-Nov-2026\r\n");
+    assert_eq!(told, "* ESEARCH (TAG \"c\") COUNT 200\r\nc OK Searched\r\n");
+    let count = |kind: &str| client.fake.asked.iter().filter(|asked| *asked == kind).count();
+    assert!(count("Load") == 200 && (2..6).contains(&count("Outlines")), "{} {}", count("Load"), count("Outlines"));
+}
+
 #[test]
 fn so_many_words_are_looked_for_at_once_and_no_more() {
     let mut client = Client::selected();
