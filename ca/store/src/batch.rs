@@ -1,6 +1,7 @@
 //! A batch is data: it can be printed, compared, replayed and tried again.
 
 use crate::Key;
+use crate::record::ReadyRecord;
 
 /// What must hold, at the moment of the commit, for any of the batch to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,7 @@ impl Together {
 pub struct Batch {
     pub(crate) expectations: Vec<Expectation>,
     pub(crate) puts: Vec<(Template, Template)>,
+    pub(crate) ready: Vec<ReadyRecord>,
     pub(crate) deletes: Vec<Key>,
     pub(crate) appends: Vec<(String, Template)>,
     pub(crate) counters: Vec<String>,
@@ -115,6 +117,12 @@ impl Batch {
 
     pub fn put(mut self, key: impl Into<Template>, value: impl Into<Template>) -> Self {
         self.puts.push((key.into(), value.into()));
+        self
+    }
+
+    /// As `put`, of what was made ready: it is copied no more.
+    pub fn put_ready(mut self, record: &ReadyRecord) -> Self {
+        self.ready.push(record.clone());
         self
     }
 
@@ -150,6 +158,6 @@ impl Batch {
     pub(crate) fn size(&self) -> usize {
         let puts = self.puts.iter().map(|(key, value)| key.size().saturating_add(value.size()));
         let appends = self.appends.iter().map(|(stream, entry)| stream.len().saturating_add(entry.size()));
-        puts.chain(appends).fold(0, usize::saturating_add)
+        puts.chain(appends).chain(self.ready.iter().map(ReadyRecord::size)).fold(0, usize::saturating_add)
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crate::contract::{CommitError, Done, Receipt, Snapshot, Store, StoreError};
+use crate::record::Stored;
 use crate::plan::{Limits, State, Writes, decode, entry_key, length_key, plan};
 use crate::recent::Recent;
 use crate::sparse::{Few, Sparse};
@@ -35,7 +36,7 @@ pub(crate) trait Engine: Send + Sync + 'static {
     fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError>;
     /// All of `writes` durable before it returns. An error says nothing of what was written. They are given away, so that a value
     /// of a hundred megabytes need not be there twice.
-    fn write(&self, writes: Writes) -> Result<(), StoreError>;
+    fn write(&self, writes: Vec<(Key, Option<Stored>)>) -> Result<(), StoreError>;
     /// All that is durable now, as it stands on disk, without records of the engine's own.
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
 }
@@ -134,7 +135,7 @@ struct Overlay<'a> {
 impl State for Overlay<'_> {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
         match self.writes.get(key) {
-            Some(written) => Ok(written.clone()),
+            Some(written) => Ok(written.as_ref().map(|value| value.bytes().to_vec())),
             None => self.records.get_for_writer(key),
         }
     }
@@ -218,11 +219,11 @@ fn commit(records: &Records, group: Vec<Waiting>) -> Result<(), StoreError> {
     } else {
         sparse.writing(&writes);
         let group = recent.writing(&writes);
-        for (key, value) in &mut writes {
-            if let Some(value) = value {
-                *value = record::seal(key, value);
-            }
-        }
+        let writes = writes.into_iter().map(|(key, value)| {
+            let stored = value.map(|value| value.into_stored(&key));
+            (key, stored)
+        });
+        let writes = writes.collect();
         // What failed may have been written or not: it is not held any more, nor again, since nothing is written after it.
         guarded(|| engine.write(writes)).inspect(|()| recent.written(group))
     };

@@ -17,7 +17,7 @@ impl Engine for Told {
     fn scan(&self, _: &Key, _: &Key, _: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
         Ok(Vec::new())
     }
-    fn write(&self, _: Writes) -> Result<(), StoreError> {
+    fn write(&self, _: Vec<(Key, Option<Stored>)>) -> Result<(), StoreError> {
         (self.0)()
     }
 
@@ -140,8 +140,8 @@ impl Engine for Gated {
     fn scan(&self, _: &Key, _: &Key, _: usize) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
         Ok(Vec::new())
     }
-    fn write(&self, writes: Writes) -> Result<(), StoreError> {
-        self.wrote.lock().unwrap().push(writes.into_keys().collect());
+    fn write(&self, writes: Vec<(Key, Option<Stored>)>) -> Result<(), StoreError> {
+        self.wrote.lock().unwrap().push(writes.into_iter().map(|(key, _)| key).collect());
         self.begun.send(()).unwrap();
         self.go.lock().unwrap().recv().unwrap();
         Ok(())

@@ -10,7 +10,8 @@ use std::path::Path;
 use crate::committer::{Engine, guarded};
 use crate::contract::{Snapshot, StoreError};
 use crate::open::engine;
-use crate::plan::{Writes, decode, entry_key, length_key};
+use crate::plan::{decode, entry_key, length_key};
+use crate::record::Stored;
 use crate::{Key, fjall_engine, record};
 
 const HEAD: &[u8] = b"suiyin store 1\n";
@@ -59,7 +60,7 @@ pub fn write_out(snapshot: &dyn Snapshot, out: &mut dyn Write, progress: &mut dy
 pub fn take_in(configuration: &str, base: &Path, input: &mut dyn Read, progress: &mut dyn FnMut(u64)) -> Result<u64, CopyError> {
     let engine = engine(configuration, base)?;
     let mut reader = Reader::new(input)?;
-    let mut writes = Writes::new();
+    let mut writes = Vec::new();
     let mut held = 0;
     while let Some((key, value)) = reader.next()? {
         for (what, bytes, limit) in [("key", key.as_bytes().len(), engine.limits().key), ("value", value.len(), engine.limits().value)] {
@@ -69,7 +70,7 @@ pub fn take_in(configuration: &str, base: &Path, input: &mut dyn Read, progress:
         }
         held += key.as_bytes().len() + value.len();
         let sealed = record::seal(&key, &value);
-        writes.insert(key, Some(sealed));
+        writes.push((key, Some(sealed)));
         if held >= PAGE_BYTES || writes.len() == PAGE_RECORDS {
             write(&*engine, &mut writes)?;
             held = 0;
@@ -96,7 +97,7 @@ pub fn read_through(input: &mut dyn Read, stream: &str, visit: &mut dyn FnMut(&[
     if entries == length { Ok((reader.records, entries)) } else { Err(CopyError::Form("a stream has a gap")) }
 }
 
-fn write(engine: &dyn Engine, writes: &mut Writes) -> Result<(), StoreError> {
+fn write(engine: &dyn Engine, writes: &mut Vec<(Key, Option<Stored>)>) -> Result<(), StoreError> {
     let page = std::mem::take(writes);
     if page.is_empty() { Ok(()) } else { guarded(|| engine.write(page)) }
 }

@@ -11,7 +11,8 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Owne
 
 use crate::committer::{Embedded, Engine, guarded};
 use crate::contract::{Snapshot, StoreError, tells_damage, up_to};
-use crate::plan::{Limits, Writes};
+use crate::plan::Limits;
+use crate::record::Stored;
 use crate::watchdog::Watchdog;
 use crate::{Key, directories, fjall_damage, record};
 
@@ -93,18 +94,18 @@ impl Engine for Fjall {
         found.map(|record| record.map(|(key, value)| (Key::raw(key.to_vec()), value.to_vec()))).collect()
     }
 
-    fn write(&self, writes: Writes) -> Result<(), StoreError> {
+    fn write(&self, writes: Vec<(Key, Option<Stored>)>) -> Result<(), StoreError> {
         let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
         let next = *group + 1;
         let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), writes.len() + 1).durability(Some(PersistMode::SyncData));
         for (key, value) in writes {
             match value {
-                Some(value) => batch.insert(&self.records, key.as_bytes(), value.as_slice()),
+                Some(value) => batch.insert(&self.records, key.as_bytes(), value.into_view()),
                 None => batch.remove(&self.records, key.as_bytes()),
             }
         }
         let key = fjall_damage::group_key();
-        batch.insert(&self.records, key.as_bytes(), record::seal(&key, &next.to_be_bytes()));
+        batch.insert(&self.records, key.as_bytes(), record::seal(&key, &next.to_be_bytes()).into_view());
         batch.commit().map_err(failed)?;
         *group = next;
         Ok(())

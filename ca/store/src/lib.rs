@@ -33,6 +33,7 @@ pub use fjall_engine::open_fjall;
 pub use key::Key;
 pub use layer::Layer;
 pub use memory::Memory;
+pub use record::ReadyRecord;
 pub use open::{open, open_watched, place};
 pub use sled_engine::open_sled;
 pub use sparse::Few;

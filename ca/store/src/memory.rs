@@ -61,7 +61,7 @@ impl Store for Memory {
         let (writes, receipt) = plan(batch, &*records, LIMITS)?;
         for (key, value) in writes {
             match value {
-                Some(value) => records.insert(key, value),
+                Some(value) => records.insert(key, value.into_bytes()),
                 None => records.remove(&key),
             };
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::batch::{Expectation, Part, Template};
 use crate::contract::{CommitError, Receipt, StoreError};
+use crate::record::Value;
 use crate::{Batch, Key};
 
 /// What the planner may ask of the state the batch is applied to.
@@ -33,7 +34,7 @@ pub(crate) fn together_key(name: &str) -> Key {
 }
 
 /// The writes of one batch: `None` deletes.
-pub(crate) type Writes = BTreeMap<Key, Option<Vec<u8>>>;
+pub(crate) type Writes = BTreeMap<Key, Option<Value>>;
 
 /// The largest key and value an engine takes, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +50,7 @@ impl Limits {
                 return Err(CommitError::TooLarge { what: "key", bytes: key.as_bytes().len(), limit: self.key });
             }
             match value {
-                Some(value) if value.len() > self.value => return Err(CommitError::TooLarge { what: "value", bytes: value.len(), limit: self.value }),
+                Some(value) if value.bytes().len() > self.value => return Err(CommitError::TooLarge { what: "value", bytes: value.bytes().len(), limit: self.value }),
                 _ => {}
             }
         }
@@ -82,13 +83,13 @@ pub(crate) fn plan(batch: Batch, state: &dyn State, limits: Limits) -> Result<(W
     for counter in &batch.counters {
         let key = counter_key(counter);
         let number = step(number(&key, &writes, state)?)?;
-        writes.insert(key, Some(number.to_be_bytes().to_vec()));
+        writes.insert(key, Some(plain(number)));
         receipt.counters.push(number);
     }
     for (sum, amount) in &batch.sums {
         let key = sum_key(sum);
         let total = number(&key, &writes, state)?.saturating_add_signed(*amount);
-        writes.insert(key, Some(total.to_be_bytes().to_vec()));
+        writes.insert(key, Some(plain(total)));
     }
     for (sums, amounts) in &batch.together {
         let key = together_key(&sums.name);
@@ -107,22 +108,26 @@ pub(crate) fn plan(batch: Batch, state: &dyn State, limits: Limits) -> Result<(W
             }
         };
         totals.iter_mut().zip(amounts).for_each(|(total, amount)| *total = total.saturating_add_signed(*amount));
-        writes.insert(key, Some(totals.iter().flat_map(|total| total.to_be_bytes()).collect()));
+        writes.insert(key, Some(Value::Plain(totals.iter().flat_map(|total| total.to_be_bytes()).collect())));
     }
     // All positions are known before any entry is filled in: an entry may name a later one.
     for (stream, _) in &batch.appends {
         let key = length_key(stream);
         let position = number(&key, &writes, state)?;
-        writes.insert(key, Some(step(position)?.to_be_bytes().to_vec()));
+        writes.insert(key, Some(plain(step(position)?)));
         receipt.positions.push(position);
     }
     for ((stream, entry), position) in batch.appends.into_iter().zip(&receipt.positions) {
-        writes.insert(entry_key(&stream, *position), Some(fill(entry, &receipt)?));
+        writes.insert(entry_key(&stream, *position), Some(Value::Plain(fill(entry, &receipt)?)));
     }
     for (key, value) in batch.puts {
         let key = Key::raw(fill(key, &receipt)?);
         of_the_caller(&key)?;
-        writes.insert(key, Some(fill(value, &receipt)?));
+        writes.insert(key, Some(Value::Plain(fill(value, &receipt)?)));
+    }
+    for record in batch.ready {
+        of_the_caller(&record.key)?;
+        writes.insert(record.key, Some(Value::Ready(record.stored)));
     }
     for key in batch.deletes {
         of_the_caller(&key)?;
@@ -130,6 +135,10 @@ pub(crate) fn plan(batch: Batch, state: &dyn State, limits: Limits) -> Result<(W
     }
     limits.check(&writes)?;
     Ok((writes, receipt))
+}
+
+fn plain(number: u64) -> Value {
+    Value::Plain(number.to_be_bytes().to_vec())
 }
 
 fn holds(expectation: &Expectation, state: &dyn State) -> Result<bool, StoreError> {
@@ -147,7 +156,7 @@ pub(crate) fn number(key: &Key, writes: &Writes, state: &dyn State) -> Result<u6
 
 fn written_or_stored(key: &Key, writes: &Writes, state: &dyn State) -> Result<Option<Vec<u8>>, StoreError> {
     match writes.get(key) {
-        Some(written) => Ok(written.clone()),
+        Some(written) => Ok(written.as_ref().map(|value| value.bytes().to_vec())),
         None => state.get(key),
     }
 }

@@ -137,8 +137,8 @@ impl Recent {
         let hashes: Vec<u64> = writes.keys().map(|key| self.hasher.hash_one(key.as_bytes())).collect();
         self.groups.write().unwrap_or_else(PoisonError::into_inner).writing.extend(&hashes);
         let were_held = hashes.into_iter().zip(writes).filter(|(hash, _)| self.shard(*hash).let_go(*hash));
-        let small = were_held.filter(|(_, (_, value))| value.as_ref().is_none_or(|value| value.len() <= LARGEST));
-        Written(small.map(|(hash, (key, value))| (hash, Held { key: key.clone(), value: value.clone() })).collect())
+        let small = were_held.filter(|(_, (_, value))| value.as_ref().is_none_or(|value| value.bytes().len() <= LARGEST));
+        Written(small.map(|(hash, (key, value))| (hash, Held { key: key.clone(), value: value.as_ref().map(|value| value.bytes().to_vec()) })).collect())
     }
 
     /// After it was, and can be read.
@@ -154,13 +154,14 @@ impl Recent {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::record::Value;
 
     fn key(name: &str) -> Key {
         Key::new("t", &[name.as_bytes()])
     }
 
     fn writes(all: &[(&str, Option<&str>)]) -> Writes {
-        all.iter().map(|(name, value)| (key(name), value.map(|value| value.as_bytes().to_vec()))).collect()
+        all.iter().map(|(name, value)| (key(name), value.map(|value| Value::Plain(value.as_bytes().to_vec())))).collect()
     }
 
     #[test]

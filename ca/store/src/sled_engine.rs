@@ -19,7 +19,8 @@ use sled::{Db, Mode};
 
 use crate::committer::{Embedded, Engine, guarded};
 use crate::contract::{Snapshot, StoreError, tells_damage, up_to};
-use crate::plan::{Limits, Writes};
+use crate::plan::Limits;
+use crate::record::Stored;
 use crate::watchdog::Watchdog;
 use crate::{Key, directories, record};
 
@@ -28,6 +29,8 @@ const LIMITS: Limits = Limits { key: 384, value: 4_096 };
 const CACHE_BYTES: u64 = 128 << 20;
 
 type Sync = fn(&File) -> std::io::Result<()>;
+/// What records were, as they stood on disk.
+type Before = BTreeMap<Key, Option<Vec<u8>>>;
 
 struct Sled {
     tree: Db,
@@ -37,9 +40,9 @@ struct Sled {
     sum: Mutex<u128>,
     /// What a write not yet durable has changed, as it stood before: sled shows a write at once, readers must not
     /// see it. After a failed write it stays, and readers go on with what is durable.
-    before: RwLock<Writes>,
+    before: RwLock<Before>,
     /// For each snapshot that is still read: what was changed since, as it stood then.
-    snapshots: Mutex<Vec<Weak<RwLock<Writes>>>>,
+    snapshots: Mutex<Vec<Weak<RwLock<Before>>>>,
 }
 
 /// Where the sum stands; a table of the store's own.
@@ -125,17 +128,17 @@ fn check(tree: &Db) -> Result<u128, StoreError> {
 }
 
 impl Sled {
-    fn durable(&self) -> RwLockReadGuard<'_, Writes> {
+    fn durable(&self) -> RwLockReadGuard<'_, Before> {
         self.before.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn changing(&self) -> RwLockWriteGuard<'_, Writes> {
+    fn changing(&self) -> RwLockWriteGuard<'_, Before> {
         self.before.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is about to be changed, for readers until it is durable and for every snapshot. In one step: a snapshot made
     /// before it is among those told, one made after it begins with what is not durable yet.
-    fn remember(&self, before: Writes) {
+    fn remember(&self, before: Before) {
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         snapshots.retain(|one| one.strong_count() > 0);
         for changed in snapshots.iter().filter_map(Weak::upgrade) {
@@ -184,11 +187,11 @@ impl Engine for Sled {
     }
 
     /// One batch of sled is recovered whole or not at all.
-    fn write(&self, writes: Writes) -> Result<(), StoreError> {
+    fn write(&self, writes: Vec<(Key, Option<Stored>)>) -> Result<(), StoreError> {
         let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = *sum;
         let mut batch = sled::Batch::default();
-        let mut before = Writes::new();
+        let mut before = Before::new();
         for (key, stored) in writes {
             let old = self.stored(&key)?;
             if let Some(old) = &old {
@@ -197,13 +200,13 @@ impl Engine for Sled {
             before.insert(key.clone(), old);
             match stored {
                 Some(stored) => {
-                    next = next.wrapping_add(weight(key.as_bytes(), &stored));
-                    batch.insert(key.as_bytes(), stored.as_slice());
+                    next = next.wrapping_add(weight(key.as_bytes(), stored.bytes()));
+                    batch.insert(key.as_bytes(), stored.bytes());
                 }
                 None => batch.remove(key.as_bytes()),
             }
         }
-        batch.insert(sum_key().as_bytes(), record::seal(&sum_key(), &next.to_be_bytes()));
+        batch.insert(sum_key().as_bytes(), record::seal(&sum_key(), &next.to_be_bytes()).bytes());
         self.remember(before);
         self.tree.apply_batch(batch).map_err(failed)?;
         self.tree.flush().map_err(failed)?;
@@ -224,7 +227,7 @@ impl Engine for Sled {
 /// The tree as it is, with what was changed since laid over it.
 struct AtOneMoment {
     tree: Db,
-    changed: Arc<RwLock<Writes>>,
+    changed: Arc<RwLock<Before>>,
 }
 
 impl Snapshot for AtOneMoment {

@@ -144,9 +144,10 @@ impl Sparse {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::record::Value;
 
     fn writes(all: &[(&Key, bool)]) -> Writes {
-        all.iter().map(|(key, there)| ((*key).clone(), there.then(|| vec![1]))).collect()
+        all.iter().map(|(key, there)| ((*key).clone(), there.then(|| Value::Plain(vec![1])))).collect()
     }
 
     #[test]

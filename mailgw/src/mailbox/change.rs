@@ -14,7 +14,7 @@ use super::quota::Use;
 use super::steps::Steps;
 use super::trusted;
 use crate::record::RecordError;
-use crate::record::body::BodyId;
+use crate::record::body::{self, BodyId};
 use crate::record::deleted::Deleted;
 use crate::record::expunged;
 use crate::record::folder::{self, DeletedFolder, Folder};
@@ -103,7 +103,7 @@ impl MessageStore {
                 if take {
                     batch = batch.delete(old);
                 } else {
-                    *bodies.entry(message.body).or_insert(0_i64) += 1;
+                    *bodies.entry((message.body, message.size)).or_insert(0_i64) += 1;
                     more.add(message.size);
                 }
                 batch = batch.put(message::new_key(target.id, new), message.template(step));
@@ -218,9 +218,9 @@ impl MessageStore {
         Ok(all)
     }
 
-    /// The counts of shared bodies after so many messages more or fewer, expected as they were read.
-    pub(super) fn count(&self, mut batch: Batch, bodies: &BTreeMap<BodyId, i64>) -> Result<Batch, MailError> {
-        for (body, more) in bodies {
+    /// The counts of shared bodies, each with its size, after so many messages more or fewer, expected as they were read.
+    pub(super) fn count(&self, mut batch: Batch, bodies: &BTreeMap<(BodyId, u32), i64>) -> Result<Batch, MailError> {
+        for ((body, size), more) in bodies {
             let key = shared_key(*body);
             let stored = self.store.get(&key)?;
             let before = match &stored {
@@ -229,7 +229,7 @@ impl MessageStore {
             };
             batch = batch.expect(stored.map_or_else(|| Expectation::Absent(key.clone()), |bytes| Expectation::Equals(key.clone(), bytes)));
             batch = match before.checked_add_signed(*more).ok_or_else(damaged)? {
-                0 => batch.delete(key).delete(body.key()),
+                0 => body::keys(*body, *size as usize).fold(batch.delete(key), Batch::delete),
                 1 => batch.delete(key),
                 count => batch.put(key, count.to_be_bytes().as_slice()),
             };

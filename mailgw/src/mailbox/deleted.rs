@@ -204,7 +204,7 @@ impl MessageStore {
                 let (message, _) = Message::decode(&Deleted::decode(&found)?.message)?;
                 batch = batch.expect(Expectation::Equals(key.clone(), found)).delete(key.clone());
                 batch.add(&deleted::bytes_sum(mailbox), -i64::from(message.size));
-                *bodies.entry(message.body).or_insert(0_i64) -= 1;
+                *bodies.entry((message.body, message.size)).or_insert(0_i64) -= 1;
                 count += 1;
             }
             match self.store.commit(self.count(batch, &bodies)?) {

@@ -24,6 +24,12 @@ fn bodies(store: &Memory) -> usize {
     store.scan(&from, &to, 99).unwrap().len()
 }
 
+/// Records of large messages beside their first.
+fn pieces(store: &Memory) -> usize {
+    let (from, to) = Key::range("body piece", &[]);
+    store.scan(&from, &to, 99).unwrap().len()
+}
+
 fn expunge(mail: &MessageStore, folder: &str, uids: &[u32], now: u64) {
     let folder = mail.folder(BOX, folder).unwrap();
     mail.store_flags(BOX, &folder, uids, StoreOp::Add, &Flags::new().with(SystemFlag::Deleted)).unwrap();
@@ -37,6 +43,25 @@ fn texts(mail: &MessageStore, folder: &str) -> Vec<(u32, String)> {
 
 fn forget(mail: &MessageStore, before: u64, held: bool) -> usize {
     mail.forget_deleted(before, &|_| Ok::<_, MailError>(held), &|| true).unwrap()
+}
+
+#[test]
+fn a_large_message_is_shared_and_goes_with_all_its_pieces() {
+    let store = Arc::new(Memory::new());
+    let mail = mail(&store, 100 << 20);
+    ["INBOX", "a"].iter().for_each(|name| mail.create_folder(BOX, name).unwrap());
+    let large = "Subject: large\r\n\r\n".to_owned() + &"0123456789abcdef\r\n".repeat(150_000);
+    deliver(&mail, "INBOX", &large);
+    deliver(&mail, "INBOX", &large);
+    assert_eq!((bodies(&store), pieces(&store)), (2, 4));
+    mail.copy(&mail.folder(BOX, "INBOX").unwrap(), &[1], BOX, "a", 2).unwrap();
+    assert_eq!((bodies(&store), pieces(&store)), (2, 4));
+    expunge(&mail, "INBOX", &[1, 2], 10);
+    assert_eq!(forget(&mail, 11, false), 2);
+    assert_eq!((bodies(&store), pieces(&store), texts(&mail, "a")), (1, 2, vec![(1, large)]));
+    expunge(&mail, "a", &[1], 20);
+    assert_eq!(forget(&mail, 21, false), 1);
+    assert_eq!((bodies(&store), pieces(&store)), (0, 0));
 }
 
 #[test]

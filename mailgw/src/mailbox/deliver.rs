@@ -236,7 +236,7 @@ impl MessageStore {
             batch = batch.expect(Expectation::Equals(key, found)).put(message::new_key(folder.id, uid), message.template(step));
             let messages = shared.entry(body.id).or_insert(0_u64);
             if *messages == 0 {
-                batch = batch.put(body.id.key(), body.sealed.as_slice());
+                batch = body.put(batch);
             }
             *messages += 1;
             placed.push(Placed { mailbox: delivery.mailbox.clone(), folder, uid, message });

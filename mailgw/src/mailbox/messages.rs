@@ -1,12 +1,11 @@
 //! Messages in folders: the view of a folder, bodies.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use keys::{DataKey, DataKeyError};
 use protocol::imap::exchange::Messages;
-use store::{Batch, CommitError, Store, StoreError};
+use store::{Batch, CommitError, ReadyRecord, Store, StoreError};
 
 use super::account_watch::AccountWatch;
 use super::broadcast::{Broadcast, Watch};
@@ -27,8 +26,8 @@ use crate::record::message::{self, Message};
 
 /// Ids of bodies are reserved in blocks, so that a body can be sealed for its id before its commit.
 const BLOCK: u64 = 1 << 20;
-/// Octets of a message beyond which its pieces are not put together to be sealed.
-const IN_PIECES: usize = 1 << 20;
+/// Octets up to which the pieces of a message are put together, once for all that reads them.
+const TOGETHER: usize = 1 << 20;
 /// Commits that lose a race are decided anew, this many times.
 pub(super) const ATTEMPTS: usize = 64;
 
@@ -86,7 +85,7 @@ pub struct Body {
     pub(super) id: BodyId,
     pub(super) size: u32,
     pub(super) digest: [u8; 32],
-    pub(super) sealed: Vec<u8>,
+    pub(super) records: Vec<ReadyRecord>,
     /// It bears the mark of a verified sender.
     pub(super) verified: bool,
 }
@@ -108,7 +107,7 @@ impl Body {
 
     /// Kept by the batch outside of every mailbox: whoever keeps it there deletes it.
     pub(crate) fn put(&self, batch: Batch) -> Batch {
-        batch.put(self.id.key(), self.sealed.as_slice())
+        self.records.iter().fold(batch, Batch::put_ready)
     }
 }
 
@@ -238,14 +237,14 @@ impl MessageStore {
     }
 
     fn opened(&self, id: BodyId, sealed: &[u8], size: u32, digest: &[u8; 32]) -> Result<Vec<u8>, MailError> {
-        body::open(id, sealed, size, digest, &self.key, |number| self.dictionary(number))
+        body::open(id, sealed, size, digest, &self.key, |number| self.dictionary(number), |piece| Ok(self.store.get(piece)?))
     }
 
     /// Compresses and seals: the part of a delivery that takes time and can be done ahead. A mark of a verified sender that is not
     /// true is taken out, and nothing else is changed.
     pub fn body(&self, bytes: &[u8]) -> Result<Body, MailError> {
-        let (bytes, mark) = self.unforged(bytes);
-        self.sealed(&[&*bytes], mark.is_some(), None)
+        let (pieces, mark) = self.unforged(bytes);
+        self.sealed(&pieces, mark.is_some(), None)
     }
 
     /// Of pieces one after another; with a dictionary of the store, or the one that serves all mail.
@@ -253,14 +252,13 @@ impl MessageStore {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         let size = u32::try_from(length).ok().filter(|_| length <= body::MAX_BYTES).ok_or(MailError::TooLarge { size: length })?;
         let id = self.next_body_id()?;
-        if length > IN_PIECES && dictionary.is_none() {
-            return Ok(Body { id, size, digest: body::digest_of(pieces), sealed: body::seal_pieces(id, pieces, &self.key)?, verified });
+        let together = (pieces.len() > 1 && length <= TOGETHER).then(|| pieces.concat());
+        let together = together.as_deref().map(|whole| [whole]);
+        let pieces = together.as_ref().map_or(pieces, |whole| whole.as_slice());
+        if let ([whole], None) = (pieces, dictionary) {
+            self.fresh.note(id, whole);
         }
-        let whole = if let [whole] = pieces { Cow::Borrowed(*whole) } else { Cow::Owned(pieces.concat()) };
-        if dictionary.is_none() {
-            self.fresh.note(id, &whole);
-        }
-        Ok(Body { id, size, digest: body::digest(&whole), sealed: body::seal(id, &whole, dictionary, &self.key)?, verified })
+        Ok(Body { id, size, digest: body::digest_of(pieces), records: body::seal(id, pieces, dictionary, &self.key)?, verified })
     }
 
     /// Messages that came of late, held in memory as they came.

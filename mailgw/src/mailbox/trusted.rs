@@ -5,7 +5,6 @@
 //! The code is made of the digest of those octets; or, where the field names a part of them, whose digest a bureau signed, of the digests of
 //! what is before it, of the part, and of what is behind it: most of a month's statement need not be digested once more.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -111,10 +110,10 @@ impl MessageStore {
         (body::digest(&self.field(&mark, part.as_ref(), rest)) == body::digest(field)).then_some(mark)
     }
 
-    /// The message without marks that are not true, and the one that is.
-    pub(super) fn unforged<'m>(&self, message: &'m [u8]) -> (Cow<'m, [u8]>, Option<Mark>) {
+    /// The message, in pieces, without marks that are not true; and the one that is.
+    pub(super) fn unforged<'m>(&self, message: &'m [u8]) -> (Vec<&'m [u8]>, Option<Mark>) {
         let found = RefCell::new(Vec::new());
-        let rest = trace::without_fields(message, |field| {
+        let rest = trace::pieces_without_fields(message, |field| {
             let is_ours = is_field(field);
             if is_ours {
                 found.borrow_mut().push(field.to_vec());
@@ -122,18 +121,19 @@ impl MessageStore {
             is_ours
         });
         let mark = match found.into_inner().as_slice() {
-            [] => return (Cow::Borrowed(message), None),
-            [field] => self.proved(field, &rest),
+            [] => return (vec![message], None),
+            [field] => self.proved(field, &rest.concat()),
             _ => None,
         };
-        if mark.is_some() { (Cow::Borrowed(message), mark) } else { (rest, None) }
+        if mark.is_some() { (vec![message], mark) } else { (rest, None) }
     }
 
     /// As [`MessageStore::body`], of a message that fields of this gateway's are put above. No mark of it is true then: whoever made it did not
     /// cover them. So marks are taken out unlooked at, with the other fields that are `unwanted`.
     pub(crate) fn body_below(&self, above: &[u8], message: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Result<Body, MailError> {
-        let rest = trace::without_fields(message, |field| is_field(field) || unwanted(field));
-        self.sealed(&[above, &*rest], false, None)
+        let mut pieces = trace::pieces_without_fields(message, |field| is_field(field) || unwanted(field));
+        pieces.insert(0, above);
+        self.sealed(&pieces, false, None)
     }
 
     /// As [`MessageStore::body`], of a message whose sender was verified; who calls this has done that.

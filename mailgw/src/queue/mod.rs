@@ -29,7 +29,7 @@ use self::schedule::Schedule;
 use crate::directory::{Directory, Random};
 use crate::gateway::unix_millis;
 use crate::mailbox::{Body, Delivery, MailError, MessageStore};
-use crate::record::body::BodyId;
+use crate::record::body::{self, BodyId};
 use crate::record::event::{self, Event};
 use crate::record::notification::Settled;
 use crate::record::queue::{self as record, End, Queued, Waiting};
@@ -368,7 +368,7 @@ impl Queue {
     fn written(&self, id: BodyId, after: &Queued, stored: Vec<u8>) -> Result<Batch, MailError> {
         let key: Key = record::key(id);
         let batch = Batch::new().expect(Expectation::Equals(key.clone(), stored));
-        Ok(if after.is_ended() { batch.delete(key).delete(id.key()) } else { batch.put(key, after.seal(id, &self.key)?) })
+        Ok(if after.is_ended() { body::keys(id, after.size as usize).fold(batch.delete(key), Batch::delete) } else { batch.put(key, after.seal(id, &self.key)?) })
     }
 
     fn read(&self, id: BodyId) -> Result<Option<(Queued, Vec<u8>)>, MailError> {

@@ -1,6 +1,8 @@
 //! From bytes to whole commands: lines with the literals that belong to them, within bounds.
 use std::collections::VecDeque;
 
+use crate::incoming;
+
 /// One line, CRLF included.
 pub const MAX_LINE: usize = 8 * 1024;
 /// All lines of a command together, without literals.
@@ -212,10 +214,7 @@ impl Framer {
         let missing = size - literal.len();
         let held = self.input.get(self.start..).unwrap_or_default();
         let part = held.get(..missing.min(held.len())).unwrap_or_default();
-        if literal.capacity() == 0 && part.len() == size {
-            literal.reserve_exact(size);
-        }
-        literal.extend_from_slice(part);
+        incoming::take(literal, part, size);
         let whole = literal.len() == size;
         self.consume(missing.min(self.held()));
         whole

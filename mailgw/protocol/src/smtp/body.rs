@@ -1,5 +1,7 @@
 //! The text after DATA: only CRLF.CRLF ends it, dots are unstuffed, and nothing is kept once it cannot be accepted.
 
+use crate::incoming;
+
 /// The longest line of a message, CRLF included. Mail of China's large providers exceeds the 998 octets of RFC 5322, so it is not the limit here.
 pub const MAX_TEXT_LINE: usize = 1024 * 1024;
 
@@ -53,7 +55,7 @@ impl Body {
     }
 
     pub fn kept(&self) -> usize {
-        self.bytes.capacity()
+        incoming::held(&self.bytes)
     }
 
     pub fn refuse(&mut self, flaw: Flaw) {
@@ -138,9 +140,7 @@ impl Body {
         } else if self.line > MAX_TEXT_LINE {
             self.refuse(Flaw::LongLine);
         } else {
-            // With room for the line end that comes by itself: it alone should not have the whole message copied to twice its place.
-            self.bytes.reserve(part.len() + 2);
-            self.bytes.extend_from_slice(part);
+            incoming::take(&mut self.bytes, part, self.limit);
         }
     }
 }

@@ -2,6 +2,8 @@
 //! its client said that it is binary.
 // spec: rfc3030
 
+use crate::incoming;
+
 use super::body::{Flaw, MAX_TEXT_LINE};
 
 /// Pieces of one message: each is answered, so a message in millions of them would be paid for in replies.
@@ -63,7 +65,7 @@ impl Chunks {
     }
 
     pub fn kept(&self) -> usize {
-        self.bytes.capacity()
+        incoming::held(&self.bytes)
     }
 
     pub fn refuse(&mut self, flaw: Flaw) {
@@ -79,7 +81,8 @@ impl Chunks {
         if self.flaw.is_none() {
             match self.flaw_of(piece) {
                 Some(flaw) => self.refuse(flaw),
-                None => self.bytes.extend_from_slice(piece),
+                // And the end that DATA would have given it.
+                None => incoming::take(&mut self.bytes, piece, self.limit.saturating_add(2)),
             }
         }
         (taken, self.left == 0)

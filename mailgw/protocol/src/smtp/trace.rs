@@ -89,20 +89,26 @@ pub fn without_our_verdicts<'m>(message: &'m [u8], host: &Domain) -> Cow<'m, [u8
 
 /// The message without those fields of its header, each given whole, that `unwanted` names.
 pub fn without_fields(message: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Cow<'_, [u8]> {
+    match pieces_without_fields(message, unwanted).as_slice() {
+        [whole] if whole.len() == message.len() => Cow::Borrowed(message),
+        pieces => Cow::Owned(pieces.concat()),
+    }
+}
+
+/// The same in the pieces that are left, without a copy of a large message.
+pub fn pieces_without_fields(message: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Vec<&[u8]> {
     let mut kept = Vec::new();
     let (mut from, mut at) = (0, 0);
     while let Some(end) = field_end(message, at) {
         if unwanted(message.get(at..end).unwrap_or_default()) {
-            kept.extend_from_slice(message.get(from..at).unwrap_or_default());
+            kept.push(message.get(from..at).unwrap_or_default());
             from = end;
         }
         at = end;
     }
-    if from == 0 && kept.is_empty() {
-        return Cow::Borrowed(message);
-    }
-    kept.extend_from_slice(message.get(from..).unwrap_or_default());
-    Cow::Owned(kept)
+    kept.push(message.get(from..).unwrap_or_default());
+    kept.retain(|piece| !piece.is_empty());
+    kept
 }
 
 /// The fields of the header, each whole with its line ends, and where the header ends.
