@@ -12,7 +12,7 @@ use super::broadcast::{Broadcast, Watch};
 use super::deliver::MAX_BATCH;
 use super::dictionaries::Dictionaries;
 use super::fetched::Fetched;
-use super::fresh::Fresh;
+use super::fresh::{self, Fresh};
 use super::index::{self, Due};
 use super::outlines;
 use super::quota::Quota;
@@ -26,8 +26,6 @@ use crate::record::message::{self, Message};
 
 /// Ids of bodies are reserved in blocks, so that a body can be sealed for its id before its commit.
 const BLOCK: u64 = 1 << 20;
-/// Octets up to which the pieces of a message are put together, once for all that reads them.
-const TOGETHER: usize = 1 << 20;
 /// Commits that lose a race are decided anew, this many times.
 pub(super) const ATTEMPTS: usize = 64;
 
@@ -252,11 +250,12 @@ impl MessageStore {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         let size = u32::try_from(length).ok().filter(|_| length <= body::MAX_BYTES).ok_or(MailError::TooLarge { size: length })?;
         let id = self.next_body_id()?;
-        let together = (pieces.len() > 1 && length <= TOGETHER).then(|| pieces.concat());
-        let together = together.as_deref().map(|whole| [whole]);
-        let pieces = together.as_ref().map_or(pieces, |whole| whole.as_slice());
-        if let ([whole], None) = (pieces, dictionary) {
-            self.fresh.note(id, whole);
+        // A small one is put together once, for all that read it now and in the next moments.
+        let whole = (length <= fresh::LARGEST).then(|| Arc::new(pieces.concat()));
+        let whole_piece = whole.as_ref().map(|whole| [whole.as_slice()]);
+        let pieces = whole_piece.as_ref().map_or(pieces, |piece| piece.as_slice());
+        if let (Some(whole), None) = (&whole, dictionary) {
+            self.fresh.note(id, Arc::clone(whole));
         }
         Ok(Body { id, size, digest: body::digest_of(pieces), records: body::seal(id, pieces, dictionary, &self.key)?, verified })
     }
