@@ -66,15 +66,30 @@ pub struct Login {
 struct Attempt {
     number: Option<MailboxNumber>,
     peer: IpAddr,
-    name: Name,
-    reserved: Duration,
+    counted: Counted,
+}
+
+/// How a try counts against its name.
+enum Counted {
+    /// As one of a few that are free, with the wait that follows its failure.
+    Reserved(Name, Duration),
+    /// As that of a network that is not known to guess, while others guess.
+    Stranger(Duration),
+    /// Not at all: the name has to wait, and what nobody can guess is heard alone, which app passwords are.
+    Unguessable(Duration),
 }
 
 impl Directory {
     /// `user` is a number, a name, or an address of either. Counts against the user and against `peer`.
     pub fn authenticate(&self, user: &str, secret: &SecretString, scope: Scope, peer: IpAddr, now: OffsetDateTime) -> Result<Login, Refusal> {
-        let attempt = self.attempt(user, peer, now)?;
-        let verdict = self.verdict(user, attempt.number, secret, scope, now);
+        let attempt = self.attempt(user, peer, true, now)?;
+        let verdict = match attempt.counted {
+            Counted::Unguessable(wait) => match AppSecret::parse(secret) {
+                Some(secret) => self.app_password_verdict(user, attempt.number, &secret, scope, now),
+                None => return Err(Refusal::Later { wait }),
+            },
+            _ => self.verdict(user, attempt.number, secret, scope, now),
+        };
         self.settle(attempt, verdict, now)
     }
 
@@ -94,7 +109,7 @@ impl Directory {
     pub fn prove(
         &self, user: &str, exchange: &str, proof: &[u8; 32], scope: Scope, peer: IpAddr, now: OffsetDateTime,
     ) -> Result<(Login, [u8; 32]), Refusal> {
-        let attempt = self.attempt(user, peer, now)?;
+        let attempt = self.attempt(user, peer, false, now)?;
         let mut signature = [0; 32];
         let verdict = self.open_account(attempt.number).and_then(|account| {
             let Some((used, keys)) = self.app_password_proved(account.as_ref(), &self.plain(user), exchange, proof, scope)? else { return Ok(None) };
@@ -127,7 +142,8 @@ impl Directory {
         self.failures().peers.fail(&network(peer), millis(now));
     }
 
-    fn attempt(&self, user: &str, peer: IpAddr, now: OffsetDateTime) -> Result<Attempt, Refusal> {
+    /// `guessable`: a password that somebody may have chosen could be meant.
+    fn attempt(&self, user: &str, peer: IpAddr, guessable: bool, now: OffsetDateTime) -> Result<Attempt, Refusal> {
         let now = millis(now);
         let number = self.named(user)?;
         let peer = network(peer);
@@ -136,27 +152,49 @@ impl Directory {
             Some(number) if failures.acquainted.holds(number, peer, now) => Name::Acquainted(number, peer),
             _ => Name::Written(digest(&self.plain(user))),
         };
-        let wait = failures.accounts.wait(&name, now).max(failures.peers.wait(&peer, now));
-        if !wait.is_zero() {
-            return Err(Refusal::Later { wait });
+        let (of_name, of_peer) = (failures.accounts.wait(&name, now), failures.peers.wait(&peer, now));
+        if !of_peer.is_zero() {
+            return Err(Refusal::Later { wait: of_name.max(of_peer) });
         }
-        // Counted before the hash is made, so that a thousand guesses at once are a thousand failures.
-        let reserved = failures.accounts.fail(&name, now);
-        Ok(Attempt { number, peer, name, reserved })
+        let counted = match (of_name.is_zero(), &name) {
+            (false, Name::Written(digest)) if guessable && failures.strangers.admits(*digest, peer, now) => Counted::Stranger(of_name),
+            (false, _) => Counted::Unguessable(of_name),
+            (true, _) => {
+                if let Name::Written(digest) = &name {
+                    failures.strangers.note(*digest, peer, now);
+                }
+                // Counted before the hash is made, so that a thousand guesses at once are a thousand failures.
+                let wait = failures.accounts.fail(&name, now);
+                Counted::Reserved(name, wait)
+            }
+        };
+        Ok(Attempt { number, peer, counted })
     }
 
     fn settle(&self, attempt: Attempt, verdict: Result<Option<Login>, Refusal>, now: OffsetDateTime) -> Result<Login, Refusal> {
-        let (Attempt { peer, name, reserved, .. }, now) = (attempt, millis(now));
+        let (Attempt { peer, counted, .. }, now) = (attempt, millis(now));
         let mut failures = self.failures();
         match verdict {
             Ok(Some(login)) => {
-                failures.accounts.clear(&name);
+                // Where others guess, theirs stay counted.
+                if let Counted::Reserved(name, _) = &counted {
+                    failures.accounts.clear(name);
+                }
                 failures.acquainted.remember(login.account.number, peer, now);
                 Ok(login)
             }
-            Ok(None) => Err(Refusal::Credentials { wait: reserved.max(failures.peers.fail(&peer, now)) }),
+            Ok(None) => {
+                let of_peer = failures.peers.fail(&peer, now);
+                Err(match counted {
+                    Counted::Reserved(_, wait) | Counted::Stranger(wait) => Refusal::Credentials { wait: wait.max(of_peer) },
+                    // As one that was not looked at.
+                    Counted::Unguessable(wait) => Refusal::Later { wait: wait.max(of_peer) },
+                })
+            }
             Err(refusal) => {
-                failures.accounts.forgive(&name);
+                if let Counted::Reserved(name, _) = &counted {
+                    failures.accounts.forgive(name);
+                }
                 Err(refusal)
             }
         }
@@ -172,25 +210,31 @@ impl Directory {
         local.unwrap_or_else(|| user.to_owned()).to_lowercase()
     }
 
+    /// The open account one of whose app passwords this is. It costs the same for everyone: its keys are made whether somebody is there or not.
+    fn app_password_verdict(&self, user: &str, number: Option<MailboxNumber>, secret: &AppSecret, scope: Scope, now: OffsetDateTime) -> Result<Option<Login>, Refusal> {
+        let plain = self.plain(user);
+        let by_number = number.map_or_else(|| plain.clone(), |number| number.to_string());
+        let keys = scram::keys(secret.expose(), &scram::salt(&by_number, &self.key));
+        let Some(account) = self.open_account(number)? else { return Ok(None) };
+        let Some(used) = self.app_password_of(account.number, &keys, scope)? else { return Ok(None) };
+        if !used.operator.map_or(Ok(true), |operator| self.operator_stands(account.number, operator))? {
+            return Ok(None);
+        }
+        // By a name that came to the mailbox after the password, which from here on can be proved under it, too.
+        let named = (plain != by_number && used.keys_by(&plain).is_none()).then(|| NameKeys { keys: scram::keys(secret.expose(), &scram::salt(&plain, &self.key)), name: plain });
+        self.app_password_used(account.number, &used, named, now);
+        Ok(Some(Login { account, credential: Credential::App(used.number), operator: used.operator }))
+    }
+
     /// The open account whose password this is, or one of whose app passwords.
     fn verdict(&self, user: &str, number: Option<MailboxNumber>, secret: &SecretString, scope: Scope, now: OffsetDateTime) -> Result<Option<Login>, Refusal> {
+        if let Some(app) = AppSecret::parse(secret)
+            && let Some(login) = self.app_password_verdict(user, number, &app, scope, now)?
+        {
+            return Ok(Some(login));
+        }
         let found = number.map(|number| self.read(number)).transpose()?.flatten();
         let found = found.filter(|(account, _, _)| account.is_open());
-        // What has the form of an app password costs the same for everyone, too: its keys are made whether somebody is there or not.
-        if let Some(secret) = AppSecret::parse(secret) {
-            let plain = self.plain(user);
-            let by_number = number.map_or_else(|| plain.clone(), |number| number.to_string());
-            let keys = scram::keys(secret.expose(), &scram::salt(&by_number, &self.key));
-            if let Some((account, _, _)) = &found
-                && let Some(used) = self.app_password_of(account.number, &keys, scope)?
-                && used.operator.map_or(Ok(true), |operator| self.operator_stands(account.number, operator))?
-            {
-                // By a name that came to the mailbox after the password, which from here on can be proved under it, too.
-                let named = (plain != by_number && used.keys_by(&plain).is_none()).then(|| NameKeys { keys: scram::keys(secret.expose(), &scram::salt(&plain, &self.key)), name: plain });
-                self.app_password_used(account.number, &used, named, now);
-                return Ok(found.map(|(account, _, _)| Login { account, credential: Credential::App(used.number), operator: used.operator }));
-            }
-        }
         let (verifier, now) = (found.as_ref().map(|(_, verifier, _)| verifier), millis(now));
         let credential = Credential::Password;
         if let Some((account, verifier, _)) = &found

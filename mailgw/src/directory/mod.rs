@@ -23,6 +23,7 @@ mod recovery;
 mod rename;
 mod scram;
 mod shown;
+mod strangers;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +44,7 @@ use limiter::Limiter;
 use login::Name;
 use password::{Costs, Hasher, Verifier};
 use recent::Recent;
+use strangers::Strangers;
 
 pub use crate::record::account::{Account, HeldDocument, Holder, State};
 pub use ended::{Ended, Endings, Which};
@@ -156,6 +158,7 @@ struct Failures {
     accounts: Limiter<Name>,
     peers: Limiter<std::net::IpAddr>,
     acquainted: Acquainted,
+    strangers: Strangers,
 }
 
 /// A day of the calendar that people here live by.
@@ -178,7 +181,7 @@ impl Directory {
         store: Arc<dyn Store>, key: Arc<DataKey>, domain: HostName, policy: Arc<MailboxPolicy>, random: Arc<dyn Random>,
     ) -> Result<Self, NoRandomness> {
         let recent = Mutex::new(Recent::new(&*random)?);
-        let failures = Mutex::new(Failures { accounts: Limiter::new(limiter::ACCOUNT), peers: Limiter::new(limiter::PEER), acquainted: Acquainted::default() });
+        let failures = Mutex::new(Failures { accounts: Limiter::new(limiter::ACCOUNT), peers: Limiter::new(limiter::PEER), acquainted: Acquainted::default(), strangers: Strangers::default() });
         Ok(Self { store, key, domain, policy, random, hasher: Hasher::new(Costs::default()), recent, failures, endings: Endings::default(), kinds: Kinds::default() })
     }
 

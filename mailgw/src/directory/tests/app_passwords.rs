@@ -165,6 +165,34 @@ fn any_of_a_mailboxs_app_passwords_is_proved_by_scram() {
 }
 
 #[test]
+fn whoever_guesses_keeps_no_program_out() {
+    let directory = directory(&Arc::new(Memory::new()));
+    // Chosen, and of the form of an app password.
+    let own = "abcde-fghjk-mnpqr-stuvw-xyz23";
+    let number = directory.open(chen(), NewPassword::Chosen(SecretString::from(own)), NOW).unwrap().account.number;
+    let (user, (_, secret)) = (number.to_string(), made(&directory, number, &[Scope::Imap]));
+    let from = |network: u8, secret: &str, now| directory.authenticate(&user, &SecretString::from(secret), Scope::Imap, IpAddr::from([198, 51, 100, network]), now);
+    for network in 0..17 {
+        assert!(matches!(from(network, "wrong", NOW), Err(Refusal::Credentials { .. })));
+    }
+    // What nobody can guess is heard from anywhere, typed or proved; what somebody chose is not, whatever its form.
+    assert_eq!(from(50, &secret, NOW).unwrap().credential, Credential::App(1));
+    for wrong in [own, "abcde-fghjk-mnpqr-stuvw-xyz12"] {
+        assert!(matches!(from(51, wrong, NOW), Err(Refusal::Later { wait }) if wait > Duration::ZERO));
+    }
+    let (proof, _) = proof(&secret, &directory.scram_salt(&user), "x");
+    assert!(directory.prove(&user, "x", &proof, Scope::Imap, [198, 51, 100, 52].into(), NOW).is_ok());
+    // Not without end from one network, which counts whatever it tries.
+    DERIVED.set(0);
+    for _ in 0..100 {
+        assert!(directory.authenticate(&user, &SecretString::from(secret.as_str()), Scope::Pop3, [203, 0, 113, 1].into(), NOW).is_err());
+    }
+    assert_eq!(DERIVED.get(), 64);
+    // The guesses stay counted.
+    assert!(matches!(from(53, own, NOW), Err(Refusal::Later { .. })));
+}
+
+#[test]
 fn salts_do_not_tell_who_is_there() {
     let directory = directory(&Arc::new(Memory::new()));
     let firm = opened(&directory, institution("91440101MAT000018G", "甲有限公司", "demo"));
