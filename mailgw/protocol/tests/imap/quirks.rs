@@ -60,6 +60,85 @@ fn inbox_in_any_case_is_one() {
     }
 }
 
+/// Thunderbird 153.8.0esr of Debian 12, recorded in `certs-test/tests/thunderbird.rs` from its own log, tags and all. It logs in without an initial
+/// response, names folders and searches in bare UTF-8 once it has that, asks for what changed since 0, and appends in the form of UTF8.
+#[test]
+fn thunderbird_compresses_speaks_utf8_and_asks_what_changed_since_nothing() {
+    let mut client = Client::new(true);
+    client.send(b"");
+    assert_eq!(client.send(b"45 authenticate PLAIN\r\n"), "+ \r\n");
+    assert!(client.send(b"AGFAYi5jbgBwdw==\r\n").starts_with("45 OK [CAPABILITY IMAP4rev1 "));
+    client.script(
+        r#"
+        C: 46 namespace
+        S: * NAMESPACE (("" "/")) NIL NIL
+        S: 46 OK Done
+        C: 47 COMPRESS DEFLATE
+        S: 47 OK DEFLATE from here on
+        "#,
+    );
+    assert!(client.compressed);
+    client.script(
+        r#"
+        C: 48 ID ("name" "Thunderbird" "version" "153.8.0")
+        S: * ID ("name" "Suiyin")
+        S: 48 OK Done
+        C: 49 ENABLE UTF8=ACCEPT
+        S: * ENABLED UTF8=ACCEPT
+        S: 49 OK Done
+        C: 65 list (subscribed) "" "*" return (special-use)
+        S: * LIST (\HasNoChildren \Subscribed) "/" "INBOX"
+        S: 65 OK Done
+        C: 66 list "" "INBOX"
+        S: * LIST (\HasNoChildren) "/" "INBOX"
+        S: 66 OK Done
+        C: 82 subscribe "台北"
+        S: 82 OK Subscribed
+        C: 8 STATUS "台北" (UIDNEXT MESSAGES UNSEEN RECENT)
+        S: * STATUS "台北" (UIDNEXT 6 MESSAGES 2 UNSEEN 1 RECENT 0)
+        S: 8 OK Done
+        "#,
+    );
+    let said = client.send(b"50 select \"INBOX\"\r\n");
+    assert!(said.contains("* OK [HIGHESTMODSEQ 1] ") && said.ends_with("50 OK [READ-WRITE] Opened\r\n"), "{said}");
+    client.script(
+        r#"
+        C: 52 UID fetch 1:* (FLAGS) (CHANGEDSINCE 0)
+        S: * 1 FETCH (UID 4 FLAGS () MODSEQ (1))
+        S: * 2 FETCH (UID 5 FLAGS (\Seen) MODSEQ (1))
+        S: 52 OK Fetched
+        C: 53 UID fetch 1:* (FLAGS) (CHANGEDSINCE 1)
+        S: 53 OK Fetched
+        "#,
+    );
+    let said = client.send(b"75 UID fetch 4:5 (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (From To Cc Bcc Subject Date Message-ID Priority X-Priority References Newsgroups In-Reply-To Content-Type Reply-To Received)])\r\n");
+    let asked = "BODY[HEADER.FIELDS (From To Cc Bcc Subject Date Message-ID Priority X-Priority References Newsgroups In-Reply-To Content-Type Reply-To Received)] {";
+    assert!(said.matches(asked).count() == 2 && said.contains("Subject: =?UTF-8?B?5YWs56ev6YeR?=\r\n") && said.ends_with("\r\n75 OK Fetched\r\n"), "{said}");
+    client.script(
+        r#"
+        C: 61 UID fetch 5 (UID BODY.PEEK[HEADER.FIELDS (Content-Type Content-Transfer-Encoding)] BODY.PEEK[TEXT]<0.2048>)
+        S: * 2 FETCH (UID 5 BODY[HEADER.FIELDS (Content-Type Content-Transfer-Encoding)] {2}
+        S:
+        S:  BODY[TEXT]<0> {6}
+        S: body
+        S: )
+        S: 61 OK Fetched
+        "#,
+    );
+    assert!(!client.fake.mails[0].info.flags.has(SystemFlag::Seen));
+    assert_eq!(client.send("88 uid SEARCH UNDELETED SUBJECT {9}\r\n".as_bytes()), "+ Ready\r\n");
+    assert_eq!(client.send("公积金\r\n".as_bytes()), "* SEARCH 4\r\n88 OK Searched\r\n");
+    assert_eq!(client.send(b"89 uid store 4 +Flags (\\Seen)\r\n"), "* 1 FETCH (UID 4 FLAGS (\\Seen) MODSEQ (2))\r\n89 OK Stored\r\n");
+    assert_eq!(client.send(b"34 IDLE\r\n"), "+ idling\r\n");
+    client.script("! new\nS: * 3 EXISTS\nC: DONE\nS: 34 OK Done\nC: 35 noop\nS: 35 OK Done");
+    client.script("C: 74 uid move 5 \"台北\"\nS: * OK [COPYUID 7 5 1] Moved\nS: * 2 EXPUNGE\nS: 74 OK Moved");
+    let sent = "Subject: =?UTF-8?B?5YWs56ev6YeR?=\r\n\r\n您好\r\n".as_bytes();
+    assert_eq!(client.send(format!("103 append \"台北\" (\\Seen) UTF8 (~{{{}+}}\r\n", sent.len()).as_bytes()), "");
+    assert_eq!(client.send(sent), "");
+    assert_eq!(client.send(b")\r\n"), "103 OK [APPENDUID 9 7] Appended\r\n");
+    assert!(client.fake.mails.last().unwrap().bytes == sent);
+}
+
 /// Foxmail 7. No recording of it is public: its ID is as programs that pose as it write it, the rest is
 /// written from what it is known to do, in the style that QQ Mail and 163 see. Its sent mail goes into a folder of its own, in GB18030, and the
 /// day of its date is padded with a space.
