@@ -15,7 +15,7 @@ const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailSer
 const server = MailServices.accounts.defaultAccount?.incomingServer, root = server?.rootFolder;
 const flags = Ci.nsMsgFolderFlags, inbox = root?.getFolderWithFlags(flags.Inbox);
 const named = name => root.getChildNamed(name).QueryInterface(Ci.nsIMsgImapMailFolder);
-const until = async (what, ask = () => {}) => { for (let n = 0; n < PATIENCE * 10; n++) { const is = what(); if (is) return is; if (n % 10 == 0) ask(n / 10); await new Promise(go => setTimeout(go, 100)); } throw new Error("it never came to be: " + what); };
+const until = async (what, ask = () => {}) => { for (let n = 0; n < PATIENCE * 50; n++) { const is = what(); if (is) return is; if (n % 50 == 0) ask(n / 50); await new Promise(go => setTimeout(go, 20)); } throw new Error("it never came to be: " + what); };
 const failed = code => new Error("0x" + code.toString(16));
 const url = begin => new Promise((ends, fails) => begin({ OnStartRunningUrl() {}, OnStopRunningUrl(_, code) { code ? fails(failed(code)) : ends(); } }));
 const copied = begin => new Promise((ends, fails) => begin({ onStartCopy() {}, onProgress() {}, setMessageKey() {}, getMessageId() { return null; }, onStopCopy(code) { code ? fails(failed(code)) : ends(); }, QueryInterface: ChromeUtils.generateQI(["nsIMsgCopyServiceListener"]) }));
