@@ -60,8 +60,9 @@ fn inbox_in_any_case_is_one() {
     }
 }
 
-/// Thunderbird 153.8.0esr of Debian 12, recorded in `certs-test/tests/thunderbird.rs` from its own log, tags and all. It logs in without an initial
-/// response, names folders and searches in bare UTF-8 once it has that, asks for what changed since 0, and appends in the form of UTF8.
+/// Thunderbird 153.8.0esr of Debian 12. Its commands are recorded, from its own log of `certs-test/tests/thunderbird.rs` and of several of its
+/// connections; folder, numbers and letter are this mailbox's. It logs in without an initial response, names folders and searches in bare UTF-8
+/// once it has that, asks for what changed since 0, and appends in the form of UTF8.
 #[test]
 fn thunderbird_compresses_speaks_utf8_and_asks_what_changed_since_nothing() {
     let mut client = Client::new(true);
