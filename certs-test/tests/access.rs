@@ -168,14 +168,14 @@ fn several_persons_work_in_an_institutions_mailbox_and_one_who_is_ended_is_out()
     office.officer("officer", "A-17");
     // An officer names the first, who names another.
     let order = |order: &str, papers: &str, signer: &str| {
-        office.write("order.json", format!(r#"{{"kind":"suiyin mailbox operator v1","mailbox":"{}","order":{order},"papers":"{papers}"}}"#, number(&firm)).as_bytes());
+        office.write("order.json", format!(r#"{{"kind":"suiyin mailbox operator v1","mailbox":"{}","order":{order},"papers":"{papers}"}}"#, firm).as_bytes());
         let (certificate, key) = (format!("{signer}.pem"), format!("{signer}.key"));
         let chain = std::fs::read_to_string(office.home.join(&certificate)).unwrap();
         office.write("issuers.pem", chain.split_once("-----END CERTIFICATE-----\n").unwrap().1.as_bytes());
         openssl(&["cms", "-sign", "-binary", "-in", "order.json", "-signer", &certificate, "-certfile", "issuers.pem", "-inkey", &key, "-outform", "PEM", "-out", "order.p7s"], &office.home).ok();
         office.mailgw(&["--json", "mailbox", "operator", "order", "--request", "order.json", "--approval", "order.p7s"])
     };
-    let first = order(&format!(r#"{{"citizen":{{"mailbox":"{}","first":true}}}}"#, number(&anna)), "letter 17", "officer").json();
+    let first = order(&format!(r#"{{"citizen":{{"mailbox":"{anna}","first":true}}}}"#), "letter 17", "officer").json();
     assert_eq!((first[0]["number"].as_u64(), first[0]["named_by"].as_str(), first[0]["address"].as_str()), (Some(1), Some("officer A-17"), Some(anna.as_str())));
     assert_eq!(order(r#"{"named":{"name":"李四"}}"#, "letter 18", "anna").json()[0]["number"], 2);
     assert_ne!(order(r#"{"named":{"name":"李四"}}"#, "letter 18", "anna").code, 0, "an order is carried out once");
@@ -194,20 +194,32 @@ fn several_persons_work_in_an_institutions_mailbox_and_one_who_is_ended_is_out()
     assert_eq!(shown["operators"].as_array().unwrap().iter().map(|one| one["ended_by"].as_str().unwrap()).collect::<Vec<_>>(), ["the counter", "the counter"]);
     assert!(!office.mailgw(&["mailbox", "show", &firm]).ok().contains("李四"));
     let owner = office.institutions.first().unwrap();
-    assert_eq!(told(&office, owner, "Your mailbox has a new operator"), 2);
+    assert_eq!([told(&office, owner, "Your mailbox has a new operator"), told(&office, owner, "An operator of your mailbox was ended")], [2, 2]);
     // It lost every way in, says somebody with its papers whom two officers saw; and somebody logs in.
     office.officer("other", "A-18");
-    office.write("request.json", format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{}","proof":"licence and legal representative seen","papers":"counter 12, form 93"}}"#, number(&firm)).as_bytes());
-    ["officer", "other"].iter().for_each(|officer| office.approve("request.json", officer));
+    let asks = |mailbox: &str, more: &str| {
+        office.write("request.json", format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}","proof":"licence and legal representative seen",{more}"papers":"counter 12, form 93"}}"#).as_bytes());
+        ["officer", "other"].iter().for_each(|officer| office.approve("request.json", officer));
+    };
     let recover = |more: &[&str]| office.mailgw(&[&["--json", "mailbox", "recover", &firm], more].concat());
     let (code, name) = (shown["code"].as_str().unwrap().to_owned(), shown["name"].as_str().unwrap().to_owned());
     let apply = |approvals: &[&str], name: &str| recover(&[&["--request", "request.json", "--code", &code, "--name", name], approvals].concat());
     let both = ["--approval", "officer.p7s", "--approval", "other.p7s"];
+    asks(&number(&firm), "");
+    assert!(apply(&both, &name).err.contains("\"recovery-request\""));
+    asks(&firm, "");
     assert!(apply(&both[..2], &name).err.contains("\"officers\"") && apply(&both, "广州另一有限公司").err.contains("\"not-the-owner\""));
     assert_eq!(apply(&both, &name).json()["officers"], json!(["A-17", "A-18"]));
     assert!(recover(&["--complete"]).err.contains("\"cooling-off\""));
     assert_eq!(told(&office, owner, "A new password was asked for"), 1);
     assert_eq!((recover(&[]).json(), apply(&both, &name).code), (Value::Null, 5));
+    // Whose password was withdrawn cannot end it with that: the officers sign for that, and it takes longer.
+    office.mailgw(&["--json", "mailbox", "password", &firm, "--withdraw"]).ok();
+    assert!(office.mailgw(&["--json", "mailbox", "show", &firm]).json()["password_withdrawn_at"].is_string());
+    assert!(apply(&both, &name).err.contains("\"withdrawn\""));
+    asks(&firm, r#""withdrawn":true,"#);
+    let begun = apply(&both, &name).json();
+    assert_eq!(begun["due_unix_millis"].as_u64().unwrap() - begun["since_unix_millis"].as_u64().unwrap(), 336 * 3_600_000);
     let log = std::fs::read_to_string(office.home.join("mailgw.log")).unwrap();
     assert!(![passwords[0].as_str(), passwords[1].as_str(), "李四"].iter().any(|word| log.contains(word)));
 }

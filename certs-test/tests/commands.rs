@@ -213,27 +213,52 @@ fn imports(office: &Office) {
     assert_eq!(listed(), before);
 }
 
-/// A renewed card leads to the mailbox when what an operator saw is enough, and its owner reads of it; its number is told to nobody.
+/// A renewed card leads to the mailbox when what an operator saw is enough and one that the mailbox holds is shown, or two officers sign; its
+/// owner reads of it, and its number is told to nobody. Nobody recovers the mailbox with it yet.
 fn documented(office: &Office) {
     const NUMBER: &str = "E87654321";
-    let opened = office.mailgw(&["--json", "mailbox", "open", "--id-type", "01", "--id-no", "510104189707071279", "--name", "李志强"]).json();
+    const HELD: &str = "510104189707071279";
+    let opened = office.mailgw(&["--json", "mailbox", "open", "--id-type", "01", "--id-no", HELD, "--name", "李志强"]).json();
     let (address, password) = (opened["address"].as_str().unwrap(), opened["password"].as_str().unwrap());
     let show = || office.mailgw(&["--json", "mailbox", "show", address]).json();
-    office.write("number.txt", NUMBER.as_bytes());
-    let document = |name: &str, more: &str| {
-        let command = format!("'{}' --dir mailgw --json mailbox document {address} --id-type 03 --name {name} --papers 'counter 12, form 93' {more} < number.txt", certs_test::programs::program("mailgw").display());
-        let said = run("sh", &["-c", &command], &office.home);
-        assert!(!format!("{said:?}").contains(NUMBER), "{said:?}");
+    let mailgw = |command: &str| {
+        let said = run("sh", &["-c", &format!("'{}' --dir mailgw --json mailbox {command}", program("mailgw").display())], &office.home);
+        assert!(![NUMBER, HELD, "H87654321"].iter().any(|number| format!("{said:?}").contains(number)), "{said:?}");
         said
     };
+    office.write("numbers.txt", format!("{NUMBER}\n{HELD}\n").as_bytes());
+    office.write("another.txt", format!("{NUMBER}\n440106189602290015\n").as_bytes());
+    let with = |name: &str, more: &str, held: &str| mailgw(&format!("document {address} --id-type 03 --name {name} --held 01 --papers 'counter 12, form 93' {more} < {held}"));
+    let document = |name: &str, more: &str| with(name, more, "numbers.txt");
     let before = show();
     refused(&document("李志强", ""), 3, "not-enough", "none");
     refused(&document("李志强", "--document original"), 3, "not-enough", "person");
     refused(&document("李志强", "--document copy --person present"), 2, "evidence", "--evidence");
     refused(&document("李志明", "--document original --person present"), 3, "other-name", "paper");
+    refused(&with("李志强", "--document original --person present", "another.txt"), 3, "not-held", "officers");
+    assert_eq!(mailgw(&format!("document {address} --id-type 03 --name 李志强 --document original --person present --papers x < numbers.txt")).code, 2, "by what it is his");
     assert_eq!(show(), before);
     let done = document("李志强", "--document original --person present").json();
     assert_eq!(done["documents"].as_array().map(Vec::len), Some(2), "{done:#}");
+    assert!(done["documents"][0]["added_at"].is_null() && done["documents"][1]["added_at"].is_string(), "{done:#}");
+    // Who lost all of them: two officers sign for the very document, as `--help` says.
+    ["one", "two"].iter().zip(["A-1", "A-2"]).for_each(|(name, number)| office.officer(name, number));
+    office.write("typed.txt", b"H87654321\n");
+    run("sh", &["-c", "(read -r number; printf '%s\\n' \"$number\" \"$(openssl rand -hex 16)\") < typed.txt > document.txt"], &office.home).ok();
+    let digest = run("sha256sum", &["document.txt"], &office.home).ok().split_whitespace().next().unwrap().to_owned();
+    let request = format!(r#"{{"kind":"suiyin mailbox document v1","mailbox":"{address}","id_type":"06","document":"{digest}","proof":"permit seen, card lost abroad","papers":"form 94"}}"#);
+    office.write("request.json", request.as_bytes());
+    ["one", "two"].iter().for_each(|officer| office.approve("request.json", officer));
+    let officers = |approvals: &str| mailgw(&format!("document {address} --id-type 06 --name 李志强 --request request.json {approvals} --document original --person present --papers 'form 94' < document.txt"));
+    refused(&officers("--approval one.p7s"), 3, "officers", "another");
+    assert_eq!(officers("--approval one.p7s --approval two.p7s").json()["documents"].as_array().map(Vec::len), Some(3));
+    refused(&officers("--approval one.p7s --approval two.p7s"), 5, "request-spent", "once");
+    // It is a new one, whoever asks.
+    office.write("recovery.json", format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{address}","proof":"permit seen","papers":"form 95"}}"#).as_bytes());
+    ["one", "two"].iter().for_each(|officer| office.approve("recovery.json", officer));
+    let recover = |number: &str, id_type: &str, name: &str| mailgw(&format!("recover {address} --request recovery.json --approval one.p7s --approval two.p7s --id-type {id_type} --name {name} < {number}"));
+    refused(&recover("document.txt", "06", "李志强"), 3, "document-young", "proves the owner");
+    refused(&recover("document.txt", "06", "李志明"), 3, "not-the-owner", "papers");
     refused(&document("李志强", "--document original --person present"), 5, "mailbox-exists", "already");
     let read = || {
         let url = format!("imaps://localhost:{}/INBOX?TEXT%20document", office.imaps);

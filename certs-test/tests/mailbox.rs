@@ -65,6 +65,24 @@ fn a_mailbox_is_marked_emptied_restored_held_and_taken_along() {
     let lifted = lift("广州市中级人民法院", &both).json();
     assert_eq!((&lifted[0]["holds"], &lifted[0]["lifted_by"]), (&false.into(), &serde_json::json!(["A-1", "A-2"])));
     assert_eq!(lift("广州市中级人民法院", &both).code, 4);
+    // And so is what holds a push.
+    let manifest: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(office.path(&format!("city/{KIND}.manifest.json"))).unwrap()).unwrap();
+    let held = ["--bureau", bureau.code, "--batch", manifest["batch_id"].as_str().unwrap()];
+    let order = ["--json", "retention", "hold", "--authority", "广州市中级人民法院", "--order", "(2026)粤01民初123号"];
+    assert_eq!(office.mailgw(&[&order[..], &held].concat()).json().as_array().unwrap().len(), 1);
+    let until = (time::OffsetDateTime::now_utc() + time::Duration::days(1)).format(&time::format_description::well_known::Rfc3339).unwrap();
+    refused(office.mailgw(&[&order[..], &held, &["--until", &until]].concat()), "shorter");
+    let release = |authority: &str, approvals: &[&str]| {
+        let domain = certs_test::office::DOMAIN;
+        let request = format!(r#"{{"kind":"suiyin retention release v1","domain":"{domain}","held":{{"push":{{"bureau":"{}","batch":"{}"}}}},"authority":"{authority}","order":"(2026)粤01民初124号","papers":"form 91"}}"#, held[1], held[3]);
+        office.write("release.json", request.as_bytes());
+        ["one", "two"].iter().for_each(|officer| office.approve("release.json", officer));
+        office.mailgw(&[&["--json", "retention", "release", "--request", "release.json"], approvals].concat())
+    };
+    refused(release("somebody", &both), "other-authority");
+    refused(release("广州市中级人民法院", &both[..2]), "officers");
+    assert!(release("广州市中级人民法院", &both).json().as_array().unwrap().is_empty());
+    assert_eq!(release("广州市中级人民法院", &both).code, 4);
     // As files: proved by us, by OpenSSL, read by others, altered, and loaded elsewhere once.
     for format in ["maildir", "mbox"] {
         let said = office.mailgw(&["--json", "mailbox", "archive", &owner.address, "--out", format, "--format", format, "--request", "form 78"]).json();

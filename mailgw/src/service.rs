@@ -29,6 +29,7 @@ pub use self::operators::OperatorOperation;
 use crate::bureau::senders::{self, ShownSender};
 use crate::bureau::{self, Registration, ShownBureau};
 use crate::directory::{Applicant, AppPasswordName, DirectoryError, NewPassword, Page, Password, Query, Scope, ShownAppPassword, ShownMailbox, ShownOperator, ToldPassword, Words, today};
+use crate::flow::approval::SignedRequest;
 use crate::flow::evidence::{self, Installed, Wanted};
 use crate::flow::certificate;
 use crate::flow::consent;
@@ -152,7 +153,7 @@ pub enum Operation {
     /// Legal holds; with a word, what an authority says now.
     MailboxHold { mailbox: String, word: Option<hold::Word> },
     /// One ends, as two officers signed.
-    MailboxHoldLift { mailbox: String, lift: hold::SignedLift },
+    MailboxHoldLift { mailbox: String, lift: SignedRequest },
     /// Applications for mailboxes, and the registries whose word counts.
     Opening(OpeningOperation),
     ExportLog { directory: PathBuf },
@@ -184,7 +185,9 @@ pub enum Operation {
     StatementShow { bureau: String, statement: String },
     /// Ends what is over; a trial says what would end.
     RetentionRun { trial: bool },
-    RetentionHold { held: Held, by: retention::By, holds: bool },
+    RetentionHold { held: Held, by: retention::By },
+    /// One ends, as two officers signed.
+    RetentionRelease(SignedRequest),
     RetentionHolds,
     /// A statement on paper.
     StatementPaper(paper::Wanted),
@@ -335,6 +338,7 @@ impl Service {
                 shown.holds = Some(self.holds(&mailbox)?);
                 shown.operators = directory.operators(number)?;
                 shown.former_names = directory.former_names(number)?;
+                shown.password_withdrawn_at = directory.withdrawn_at(number)?;
                 Ok(self::mailbox(shown, None))
             }
             Operation::Opening(operation) => self.opening(operation),
@@ -420,7 +424,8 @@ impl Service {
             Operation::MailboxConsents { mailbox, kind, give } => Ok(Outcome::Consents(consent::say_of_all(gateway, &mailbox, kind.as_deref(), give)?)),
             Operation::StatementShow { bureau, statement } => Ok(Outcome::Statement(Box::new(push::statement(gateway, &bureau, &statement)?))),
             Operation::RetentionRun { trial } => Ok(Outcome::Retained(retention::retain(gateway, trial)?)),
-            Operation::RetentionHold { held, by, holds } => Ok(Outcome::Holds(retention::hold(gateway, &held, &by, holds)?)),
+            Operation::RetentionHold { held, by } => Ok(Outcome::Holds(retention::hold(gateway, &held, &by)?)),
+            Operation::RetentionRelease(signed) => Ok(Outcome::Holds(retention::release(gateway, &self.lists, &signed)?)),
             Operation::RetentionHolds => Ok(Outcome::Holds(retention::holds(gateway)?)),
             Operation::StatementPaper(wanted) => Ok(Outcome::Paper(paper::make(gateway, &*self.sealer, &self.lists, &wanted)?)),
             Operation::PushReport(wanted) => {

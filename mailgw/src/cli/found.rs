@@ -11,6 +11,7 @@ use runtime::exit::{Exit, Problem};
 use serde_json::json;
 
 use super::ask::{Place, denied};
+use crate::flow::approval::SignedRequest;
 use crate::init::{CONFIGURATION, Configuration, Founding};
 
 /// Far above any file of certificates.
@@ -58,6 +59,11 @@ pub fn log_verify(directory: &Path, vkey: &str, json: bool) -> Result<(), Proble
         return runtime::terminal::json(&json!({ "entries": verified.size, "root": root }));
     }
     runtime::terminal::line(&format!("the log holds: {} entries, root {root}", verified.size))
+}
+
+/// What officers signed, and their signatures.
+pub(super) fn signed_request(request: &Path, approvals: &[PathBuf]) -> Result<SignedRequest, Problem> {
+    Ok(SignedRequest { request: read_text(request)?, approvals: approvals.iter().map(|path| read_text(path)).collect::<Result<_, _>>()? })
 }
 
 /// A small text file, such as certificates in PEM.

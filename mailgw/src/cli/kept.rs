@@ -8,8 +8,8 @@ use runtime::terminal::line;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::flow::hold::{ShownHold, SignedLift, Word};
-use super::found::read_text;
+use crate::flow::hold::{ShownHold, Word};
+use super::found::{read_text, signed_request};
 use crate::service::{NewRules, Operation, ShownDeleted, ShownVerified};
 
 #[derive(Debug, Subcommand)]
@@ -57,7 +57,7 @@ pub enum Command {
         request: String,
     },
     /// Legal holds: show them, set one by a named authority's word, end one by the same authority's, for which two officers signed within a
-    /// day. While one lasts nothing of the mailbox is deleted for good, nor of what is remembered of pushes to it.
+    /// day and since it was set. While one lasts nothing of the mailbox is deleted for good, nor of what is remembered of pushes to it.
     #[command(after_help = "Examples:\n  mailgw mailbox hold 1234567897 --authority 广州市中级人民法院 --reason '(2026)粤01执123号' --until 2027-01-01T00:00:00+08:00\n  mailgw mailbox hold 1234567897\n  openssl cms -sign -binary -in lift.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox hold 1234567897 --lift lift.json --approval a.p7s --approval b.p7s\n\nThe request, lift.json:\n  {\"kind\": \"suiyin mailbox hold lift v1\", \"mailbox\": \"1234567897@mail.example.cn\", \"hold\": 1, \"authority\": \"广州市中级人民法院\",\n   \"reason\": \"(2026)粤01执124号\", \"papers\": \"where they are\"}")]
     Hold {
         mailbox: String,
@@ -87,10 +87,7 @@ pub fn operation(command: Command) -> Result<Operation, Problem> {
         }
         Command::Deleted { mailbox, folder, since } => Operation::MailboxDeleted { mailbox, folder, since: moment(since.as_deref())? },
         Command::Undelete { mailbox, folder, since, request } => Operation::MailboxUndelete { mailbox, folder, since: moment(since.as_deref())?, request },
-        Command::Hold { mailbox, lift: Some(lift), approval, .. } => {
-            let approvals = approval.iter().map(|path| read_text(path)).collect::<Result<_, _>>()?;
-            Operation::MailboxHoldLift { mailbox, lift: SignedLift { request: read_text(&lift)?, approvals } }
-        }
+        Command::Hold { mailbox, lift: Some(lift), approval, .. } => Operation::MailboxHoldLift { mailbox, lift: signed_request(&lift, &approval)? },
         Command::Hold { mailbox, authority, reason, until, .. } => {
             let until_unix_millis = moment(until.as_deref())?;
             let word = authority.zip(reason).map(|(authority, reason)| Word { authority, reason, until_unix_millis });

@@ -14,7 +14,6 @@ use super::opening::Seen;
 use crate::directory::{ImportedRow, Kind, Page, Query, RowState, ShownFormerName, ShownMailbox, State, Words};
 use crate::flow::consent::{Consents, Offer};
 use crate::flow::enrolment::{Agreed, Word};
-use crate::flow::opening::further_document::FurtherDocument;
 use crate::flow::opening::renaming::Renaming;
 use crate::service::{LongOperation, Operation, Outcome, Told, TypedPassword};
 
@@ -61,20 +60,12 @@ pub enum Command {
         #[arg(long)]
         out: Option<PathBuf>,
     },
-    /// A further document of a mailbox's owner, such as a renewed card: either finds the mailbox from then on, and counts in a recovery. The
-    /// two rules of opening grade what you saw (policies/mailbox/opening.toml), and the owner is told.
-    #[command(after_help = "Example:\n  mailgw mailbox document 1234567897 --id-type 03 --name 测试甲 --document original --person present --papers 'counter 12, form 93' < number.txt")]
-    Document {
-        mailbox: String,
-        /// As for `open`; the number is read from standard input.
-        #[arg(long)]
-        id_type: String,
-        /// As it stands on the document; it must be the owner's.
-        #[arg(long)]
-        name: String,
-        #[command(flatten)]
-        seen: Seen,
-    },
+    /// A further document of a mailbox's owner, such as a renewed card: either finds the mailbox from then on, and counts in a recovery some
+    /// days later (`document_days` in policies/mailbox/limits.toml). With it a document is shown that the mailbox holds, since a name alone is
+    /// others' too; where none can be shown any more, two officers sign. The two rules of opening grade what you saw
+    /// (policies/mailbox/opening.toml), and the owner is told.
+    #[command(after_help = "Examples, each with two lines in the file:\n  mailgw mailbox document 1234567897 --id-type 03 --name 测试甲 --held 01 --document original --person present --papers 'counter 12, form 93' < numbers.txt   # the new document's number, the held one's\n  (read -r number; printf '%s\\n' \"$number\" \"$(openssl rand -hex 16)\") > document.txt && sha256sum document.txt   # its number and a salt, for the request\n  openssl cms -sign -binary -in request.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers, who saw the document and made the same digest\n  mailgw mailbox document 1234567897 --id-type 03 --name 测试甲 --request request.json --approval a.p7s --approval b.p7s --document original --person present --papers 'counter 12, form 93' < document.txt\n\nThe request:\n  {\"kind\": \"suiyin mailbox document v1\", \"mailbox\": \"1234567897@mail.example.cn\", \"id_type\": \"03\", \"document\": \"SHA-256 of document.txt\",\n   \"proof\": \"passport read by chip, face compared, card lost abroad\", \"papers\": \"where they are\"}")]
+    Document(Box<super::further_document::Document>),
     /// A further name of a person or an institution beside the number, never given to anybody else; how many a citizen may have is in
     /// policies/mailbox/aliases.toml. The owner is told. App passwords made before know it for programs that
     /// send the password itself; for SCRAM make new ones.
@@ -174,8 +165,9 @@ pub enum Command {
     #[command(subcommand)]
     Operator(super::operator::Command),
     /// A new password for a citizen or an institution that lost every way into its mailbox: by a new proof of identity that two officers
-    /// signed for, after a cooling-off that any login ends. Without more: show what is under way.
-    #[command(after_help = "Examples:\n  openssl cms -sign -binary -in request.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox recover 1234567897 --request request.json --approval a.p7s --approval b.p7s --id-type 01 --name 测试甲 < number.txt\n  mailgw mailbox recover 2234567898 --request request.json --approval a.p7s --approval b.p7s --code 91440101MAT000018G --name 广州示范有限公司\n  mailgw mailbox recover 1234567897 --complete\n\nThe request:\n  {\"kind\": \"suiyin mailbox recovery v1\", \"mailbox\": \"1234567897\", \"proof\": \"card read by chip, face compared\", \"papers\": \"where they are\"}")]
+    /// signed for, after a cooling-off that any login ends. A document that the counter took in lately proves nothing yet. Without more: show
+    /// what is under way.
+    #[command(after_help = "Examples:\n  openssl cms -sign -binary -in request.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw mailbox recover 1234567897 --request request.json --approval a.p7s --approval b.p7s --id-type 01 --name 测试甲 < number.txt\n  mailgw mailbox recover 2234567898 --request request.json --approval a.p7s --approval b.p7s --code 91440101MAT000018G --name 广州示范有限公司\n  mailgw mailbox recover 1234567897 --complete\n\nThe request:\n  {\"kind\": \"suiyin mailbox recovery v1\", \"mailbox\": \"1234567897@mail.example.cn\", \"proof\": \"card read by chip, face compared\", \"papers\": \"where they are\"}\n  and \"withdrawn\": true, where the counter withdrew its password: then the cooling-off is longer (policies/mailbox/limits.toml)")]
     Recover(Box<super::recovery::Recover>),
     /// A phone or another mailbox that is told that something arrived, and nothing of what: show where, or record the owner's word. A code is
     /// sent there first, and the owner says it. Owners do the same by mail to `notice@` the domain.
@@ -186,7 +178,8 @@ pub enum Command {
     #[command(flatten)]
     Kept(super::kept::Command),
     /// A new password for a mailbox that nobody has logged in to, whose letter was lost, say; one is made unless one is given. After the
-    /// first login there is `recover`. A password that a thief has is withdrawn before it.
+    /// first login there is `recover`. A password that a thief has is withdrawn before it; its owner ends no recovery with it then, which so
+    /// takes longer.
     #[command(after_help = "Examples:\n  mailgw mailbox password 1234567897\n  mailgw mailbox password 1234567897 --withdraw --withdraw-app-passwords     # nobody logs in by one any more; certificates and tokens stand")]
     Password {
         mailbox: String,
@@ -236,11 +229,7 @@ pub fn run(place: &Place, command: Command) -> Result<(), Problem> {
             let applicant = Words { id_type, id_no, name: Some(name), code, aliases: alias, operator };
             Operation::MailboxOpen { applicant, password: password(password_file.as_deref())? }
         }
-        Command::Document { mailbox, id_type, name, seen } => {
-            let id_no = first_line(std::io::stdin().lock(), "standard input")?;
-            let document = Words { id_type: Some(id_type), id_no: Some(id_no), name: Some(name), ..Words::default() };
-            Operation::MailboxDocument(Box::new(FurtherDocument { mailbox, document, findings: seen.findings()? }))
-        }
+        Command::Document(document) => super::further_document::operation(*document)?,
         Command::Alias { mailbox, name } => Operation::MailboxAlias { mailbox, name },
         Command::Rename(rename) => rename.operation()?,
         Command::Import { file, out } => return import(place, &file, out.as_deref()),
@@ -430,12 +419,16 @@ pub fn mailbox(mailbox: &ShownMailbox, password: Option<&str>) -> Result<(), Pro
         line(&format!("code      {code}"))?;
     }
     for document in &mailbox.documents {
-        line(&format!("document  {} {}", document.id_type, document.masked))?;
+        let added = document.added_at.as_ref().map(|at| format!(", taken in {at}")).unwrap_or_default();
+        line(&format!("document  {} {}{added}", document.id_type, document.masked))?;
     }
     for operator in &mailbox.operators {
         line(&format!("operator  {}", super::operator::shown(operator)))?;
     }
     line(&format!("opened    {}", mailbox.opened_at))?;
+    if let Some(at) = &mailbox.password_withdrawn_at {
+        line(&format!("password  withdrawn {at}"))?;
+    }
     if let Some(at) = &mailbox.closed_at {
         line(&format!("closed    {at}"))?;
     }

@@ -9,6 +9,7 @@ mod doctor;
 mod evidence;
 mod explain;
 mod found;
+mod further_document;
 mod kept;
 mod mailbox;
 mod notices;
@@ -247,7 +248,7 @@ fn dispatch(cli: Cli) -> Result<(), Problem> {
         Command::Bureau(command) => bureau::operation(command)?,
         Command::Registry(command) => opening::registry(command)?,
         Command::Statement(command) => statement::operation(command)?,
-        Command::Retention(command) => retention::operation(command),
+        Command::Retention(command) => retention::operation(command)?,
         Command::Dkim(command) => dkim::operation(command)?,
         Command::Queue(command) => queue::operation(command),
         Command::Registrar(command) => return registrar::run(&place, command),

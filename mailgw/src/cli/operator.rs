@@ -14,7 +14,7 @@ use crate::service::{Operation, OperatorOperation};
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Name an operator, or end one: what an officer of the authority or a first operator of the mailbox signed.
-    #[command(after_help = "The request, signed within a day:\n  {\"kind\": \"suiyin mailbox operator v1\", \"mailbox\": \"the institution's ten digits\", \"papers\": \"where they are\",\n   \"order\": {\"citizen\": {\"mailbox\": \"ten digits\", \"first\": true}}}\n  or \"order\": {\"named\": {\"name\": \"李四\"}}, or \"order\": {\"end\": {\"operator\": 2}}\n\nExample:\n  openssl cms -sign -binary -in request.json -signer officer.pem -certfile issuers.pem -inkey officer.key -outform PEM -out approval.pem\n  mailgw mailbox operator order --request request.json --approval approval.pem")]
+    #[command(after_help = "The request, signed within a day:\n  {\"kind\": \"suiyin mailbox operator v1\", \"mailbox\": \"2234567898@mail.example.cn\", \"papers\": \"where they are\",\n   \"order\": {\"citizen\": {\"mailbox\": \"1234567897@mail.example.cn\", \"first\": true}}}\n  or \"order\": {\"named\": {\"name\": \"李四\"}}, or \"order\": {\"end\": {\"operator\": 2}}\n\nExample:\n  openssl cms -sign -binary -in request.json -signer officer.pem -certfile issuers.pem -inkey officer.key -outform PEM -out approval.pem\n  mailgw mailbox operator order --request request.json --approval approval.pem")]
     Order {
         #[arg(long, value_name = "FILE")]
         request: PathBuf,

@@ -14,7 +14,8 @@ use crate::service::{Operation, TypedPassword};
 #[derive(Debug, Args)]
 pub struct Recover {
     mailbox: String,
-    /// JSON that two officers signed: kind `suiyin mailbox recovery v1`, mailbox (ten digits), proof, papers.
+    /// JSON that two officers signed: kind `suiyin mailbox recovery v1`, mailbox (its whole address), proof, papers, and `"withdrawn": true` where
+    /// the counter withdrew its password.
     #[arg(long, value_name = "FILE", requires_all = ["approval", "name"])]
     request: Option<PathBuf>,
     /// PEM: an officer's detached signature over the request, with the officer's certificate and its issuers; twice.
@@ -45,8 +46,8 @@ pub fn operation(recover: Recover) -> Result<Operation, Problem> {
         (Some(request), ..) => {
             let request = read_text(&request)?;
             let named: Option<String> = serde_json::from_str::<serde_json::Value>(&request).ok().and_then(|value| Some(value.get("mailbox")?.as_str()?.to_owned()));
-            if named.is_none_or(|named| !mailbox.starts_with(&named)) {
-                return Err(Problem::new(Exit::Usage, "recovery-request", "the request is of another mailbox", "give the number that was signed"));
+            if named.is_none_or(|named| named != mailbox && named.split('@').next() != Some(&mailbox)) {
+                return Err(Problem::new(Exit::Usage, "recovery-request", "the request is of another mailbox", "give the address that was signed"));
             }
             let approvals = recover.approval.iter().map(|path| read_text(path)).collect::<Result<_, _>>()?;
             let name = recover.name.unwrap_or_default();

@@ -1,11 +1,14 @@
 //! `mailgw retention …`: what ends when its time is over, and what is held beyond it.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use runtime::exit::Problem;
 use runtime::terminal::line;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::found::signed_request;
 use crate::flow::retention::{By, Retained};
 use crate::record::hold::{Held, Hold};
 use crate::service::Operation;
@@ -20,7 +23,7 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Keep what a push left behind beyond its days. `mailgw mailbox hold` keeps a mailbox, and all that speaks of it.
+    /// Keep what a push left behind beyond its days. Said again by the same authority it lasts as long or longer. `mailgw mailbox hold` keeps a mailbox, and all that speaks of it.
     #[command(after_help = "Example:\n  mailgw retention hold --authority 广州市中级人民法院 --order '(2026)粤01民初123号' --bureau gz-gas --batch GAS-202610 --until 2027-06-30T00:00:00+08:00")]
     Hold {
         #[command(flatten)]
@@ -31,21 +34,20 @@ pub enum Command {
         /// The order, as it is known there.
         #[arg(long)]
         order: String,
-        /// When it ends by itself (RFC 3339); without it when it is taken back.
+        /// When it ends by itself (RFC 3339); without it when it is released.
         #[arg(long, value_parser = moment)]
         until: Option<u64>,
     },
-    /// Take a hold back.
-    #[command(after_help = "Example:\n  mailgw retention release --authority 广州市中级人民法院 --order '(2026)粤01民初123号' --bureau gz-gas --batch GAS-202610")]
+    /// End a hold by the word of the authority that ordered it, for which two officers signed within a day and since it was set: whoever could
+    /// end it alone could let what it keeps go.
+    #[command(after_help = "Examples:\n  openssl cms -sign -binary -in release.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw retention release --request release.json --approval a.p7s --approval b.p7s\n\nThe request, release.json:\n  {\"kind\": \"suiyin retention release v1\", \"domain\": \"mail.example.cn\", \"held\": {\"push\": {\"bureau\": \"gz-gas\", \"batch\": \"GAS-202610\"}},\n   \"authority\": \"广州市中级人民法院\", \"order\": \"(2026)粤01民初124号\", \"papers\": \"where they are\"}\n  or \"held\": {\"mailbox\": {\"mailbox\": \"1234567897\"}}, where `retention hold --mailbox` held it before there was `mailgw mailbox hold`")]
     Release {
-        #[command(flatten)]
-        held: Released,
-        /// By whose word.
-        #[arg(long)]
-        authority: String,
-        /// The order, as it is known there.
-        #[arg(long)]
-        order: String,
+        /// JSON that two officers signed: the authority is the one that the hold was set by, the order its word that ends it.
+        #[arg(long, value_name = "FILE", requires = "approval")]
+        request: PathBuf,
+        /// PEM: an officer's detached signature over the request, with the officer's certificate and its issuers; twice.
+        #[arg(long, value_name = "FILE")]
+        approval: Vec<PathBuf>,
     },
     /// List what is held of pushes.
     #[command(after_help = "Example:\n  mailgw retention holds")]
@@ -68,41 +70,19 @@ impl From<What> for Held {
     }
 }
 
-#[derive(Debug, Args)]
-pub struct Released {
-    /// The bureau's code.
-    #[arg(long, requires = "batch", required_unless_present = "mailbox", conflicts_with = "mailbox")]
-    bureau: Option<String>,
-    /// The push, as its manifest names it.
-    #[arg(long, requires = "bureau")]
-    batch: Option<String>,
-    /// Ten digits: a mailbox whose pushes were held by `retention hold --mailbox`, before there was `mailgw mailbox hold`.
-    #[arg(long)]
-    mailbox: Option<String>,
-}
-
-impl From<Released> for Held {
-    fn from(released: Released) -> Self {
-        match released.mailbox {
-            Some(mailbox) => Self::Mailbox { mailbox },
-            None => Self::Push { bureau: released.bureau.unwrap_or_default(), batch: released.batch.unwrap_or_default() },
-        }
-    }
-}
-
 /// Unix milliseconds.
 fn moment(text: &str) -> Result<u64, String> {
     let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "write a moment as 2027-06-30T00:00:00+08:00".to_owned())?;
     Ok(crate::gateway::unix_millis(moment))
 }
 
-pub fn operation(command: Command) -> Operation {
-    match command {
+pub fn operation(command: Command) -> Result<Operation, Problem> {
+    Ok(match command {
         Command::Run { dry_run } => Operation::RetentionRun { trial: dry_run },
-        Command::Hold { held, authority, order, until } => Operation::RetentionHold { held: held.into(), by: By { authority, order, until_unix_millis: until }, holds: true },
-        Command::Release { held, authority, order } => Operation::RetentionHold { held: held.into(), by: By { authority, order, until_unix_millis: None }, holds: false },
+        Command::Hold { held, authority, order, until } => Operation::RetentionHold { held: held.into(), by: By { authority, order, until_unix_millis: until } },
+        Command::Release { request, approval } => Operation::RetentionRelease(signed_request(&request, &approval)?),
         Command::Holds => Operation::RetentionHolds,
-    }
+    })
 }
 
 pub fn retained(retained: &Retained) -> Result<(), Problem> {

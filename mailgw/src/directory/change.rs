@@ -1,24 +1,20 @@
-//! Changes of an account that exists: closing it, a password set or withdrawn, a further document of the same person.
+//! Changes of an account that exists: closing it, a password set or withdrawn.
 
-use policies::identity::{Document, PersonName};
 use policies::mailbox::MailboxNumber;
 use policies::registrar::Ending;
 use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
 
 use super::password::{NewPassword, Password, Verifier};
-use super::{ATTEMPTS, Directory, DirectoryError, HolderProof, unix_millis};
+use super::{ATTEMPTS, Directory, DirectoryError, unix_millis};
 use crate::flow::certificate::owed;
-use crate::record::account::{self, Account, HeldDocument, Holder};
+use crate::record::account::{self, Account};
 use crate::record::app_password::AppPasswords;
 use crate::record::certificate::{Asked, Held, Sealed};
 use crate::record::event::{self, Event};
 use crate::record::owner_notice::{Act, OwnerNotice};
 use crate::record::recovery::Recovery;
-use crate::record::{index, unentered};
-
-/// A card, its successor, a passport and a permit: nobody has more than this.
-const MAX_DOCUMENTS: usize = 16;
+use crate::record::{unentered, withdrawn};
 
 /// What becomes of an account, beside its record.
 pub(super) struct Change {
@@ -33,7 +29,7 @@ impl Directory {
     pub fn close(&self, number: MailboxNumber, now: OffsetDateTime) -> Result<Account, DirectoryError> {
         let closed = self.change(number, |account, verifier| {
             // What nobody logs in with any more is not kept.
-            let mut batch = Batch::new().delete(account::open_mark(number)).delete(unentered::key(number)).delete(AppPasswords::key(number));
+            let mut batch = Batch::new().delete(account::open_mark(number)).delete(unentered::key(number)).delete(withdrawn::key(number)).delete(AppPasswords::key(number));
             // A certificate that is kept, or asked for at this moment, ends with the mailbox; one that comes or is asked for
             // after it was looked for makes the commit fail, and it is looked for again.
             let mut certified = false;
@@ -75,7 +71,7 @@ impl Directory {
                 return Err(DirectoryError::Entered { mailbox: number });
             }
             // Whoever logs in at this moment came first.
-            let mut batch = Batch::new().expect(Expectation::Present(mark.clone()));
+            let mut batch = Batch::new().expect(Expectation::Present(mark.clone())).delete(withdrawn::key(number));
             if app_passwords {
                 batch = self.without_app_passwords(number, batch, now)?;
             }
@@ -92,7 +88,7 @@ impl Directory {
 
     /// The password opens nothing any more, and with `app_passwords` those of programs neither: against a thief, who would end every recovery
     /// by a login. It opens the mailbox to nobody, so one administrator's word is enough; but not while a recovery is under way, which the
-    /// owner may end by a login.
+    /// owner may end by a login. One that begins afterwards takes longer, so it is noted.
     pub fn withdraw_password(&self, number: MailboxNumber, app_passwords: bool, now: OffsetDateTime) -> Result<Account, DirectoryError> {
         // One that nobody is told, and nobody can guess.
         let verifier = self.hasher.verifier(&Password::generate(&*self.random)?, &*self.random)?;
@@ -101,7 +97,7 @@ impl Directory {
             if self.store.get(&recovery)?.is_some() {
                 return Err(DirectoryError::RecoveryUnderWay { mailbox: number });
             }
-            let mut batch = Batch::new().expect(Expectation::Absent(recovery.clone()));
+            let mut batch = Batch::new().expect(Expectation::Absent(recovery.clone())).put(withdrawn::key(number), withdrawn::encode(unix_millis(now)));
             if app_passwords {
                 batch = self.without_app_passwords(number, batch, now)?;
             }
@@ -115,6 +111,15 @@ impl Directory {
         withdrawn
     }
 
+    /// When its password was withdrawn, where there is none since; and what a commit expects that rests on it.
+    pub fn withdrawn(&self, number: MailboxNumber) -> Result<(Option<u64>, Expectation), DirectoryError> {
+        let place = withdrawn::key(number);
+        Ok(match self.store.get(&place)? {
+            Some(found) => (Some(withdrawn::decode(&found)?), Expectation::Equals(place, found)),
+            None => (None, Expectation::Absent(place)),
+        })
+    }
+
     /// Somebody is in: from now on no single word sets the password. Said at every login, written at the first.
     pub fn entered(&self, number: MailboxNumber) -> Result<(), DirectoryError> {
         let mark = unentered::key(number);
@@ -126,39 +131,6 @@ impl Directory {
             Err(CommitError::Conflict { .. }) => Ok(()),
             done => Ok(done.map(|_| ())?),
         }
-    }
-
-    /// A further document of the same person, such as a renewed card with another number: from now on either finds
-    /// the mailbox. That both are one person's is what `proof` is of; `owner` is the name on it.
-    pub fn add_document(&self, number: MailboxNumber, document: &Document, owner: &PersonName, proof: &HolderProof, now: OffsetDateTime) -> Result<Account, DirectoryError> {
-        let finder = index::person(document, &self.key);
-        let (proofs, person) = proof.names();
-        self.change(number, |account, verifier| {
-            let Holder::Citizen { name, mut documents } = account.holder else { return Err(DirectoryError::NoCitizen { mailbox: number }) };
-            if name != *owner {
-                return Err(DirectoryError::OtherName { mailbox: number });
-            }
-            if let Some(mailbox) = self.indexed(&finder)? {
-                return Err(if mailbox == number { DirectoryError::Exists { mailbox, state: account::State::Open } } else { DirectoryError::DocumentTaken { mailbox } });
-            }
-            if documents.len() >= MAX_DOCUMENTS {
-                return Err(DirectoryError::TooManyDocuments { mailbox: number });
-            }
-            documents.push(HeldDocument::from(document));
-            let mut batch = Batch::new().expect(Expectation::Absent(finder.clone())).put(finder.clone(), index::encode(number));
-            let told = event::DocumentProved {
-                mailbox: number.to_string(),
-                document: proofs.clone(),
-                person: person.clone(),
-                document_grade: proof.document_grade.clone(),
-                person_grade: proof.person_grade.clone(),
-                evidence: proof.evidence.clone(),
-                papers: proof.papers.clone(),
-            };
-            Event::DocumentProved(told).append(&mut batch, unix_millis(now))?;
-            OwnerNotice::owe(&mut batch, number, Act::DocumentAdded, unix_millis(now))?;
-            Ok(Change { account: Account { holder: Holder::Citizen { name, documents }, ..account }, verifier, batch })
-        })
     }
 
     /// Decides on the open account as it stands and commits only if it still stands so.

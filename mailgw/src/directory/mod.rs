@@ -8,6 +8,7 @@ mod alias;
 mod app_password;
 mod applicant;
 mod change;
+mod document;
 mod ended;
 mod import;
 mod kinds;
@@ -51,6 +52,7 @@ pub use ended::{Ended, Endings, Which};
 pub use crate::record::app_password::Scope;
 pub use app_password::{AppPasswordError, AppPasswordName, ShownAppPassword};
 pub use applicant::{Applicant, ApplicantError, Words};
+pub use document::Binding;
 pub use import::{Import, ImportError, ImportedRow, RowError, RowState, TableError, ToldPassword};
 pub use login::{Credential, Login, Refusal};
 pub use open::{Application, MAX_BATCH, Opened};
@@ -81,11 +83,17 @@ pub enum DirectoryError {
     DocumentTaken { mailbox: MailboxNumber },
     #[error("the name is not that of the owner of mailbox {mailbox}; compare it with the paper")]
     OtherName { mailbox: MailboxNumber },
+    #[error("the document that was shown with it is none that mailbox {mailbox} holds; show one that it holds, or where there is none any more have two officers sign (`mailgw mailbox document --help`)")]
+    NotHeld { mailbox: MailboxNumber },
+    #[error("this document was taken in at the counter lately and proves the owner of mailbox {mailbox} from {from} on; show one that was held before, or come again then")]
+    DocumentYoung { mailbox: MailboxNumber, from: String },
+    #[error("this request was used once; have two officers sign another")]
+    Spent,
     #[error("mailbox {mailbox} is an institution's, which has no documents; give a citizen's")]
     NoCitizen { mailbox: MailboxNumber },
     #[error("mailbox {mailbox} has as many documents as can be kept; look at it with `mailgw mailbox show`")]
     TooManyDocuments { mailbox: MailboxNumber },
-    #[error("document or credit code is not that of the holder of mailbox {mailbox}; compare it with the paper, and enter a renewed document with `mailgw mailbox document` first")]
+    #[error("document or credit code is not that of the holder of mailbox {mailbox}; compare it with the paper, and show one that it holds")]
     OtherHolder { mailbox: MailboxNumber },
     #[error("the holder of mailbox {mailbox} has this name already, and nothing was changed; look at it with `mailgw mailbox show {mailbox}`")]
     SameName { mailbox: MailboxNumber },

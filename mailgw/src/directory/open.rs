@@ -122,7 +122,7 @@ impl Directory {
     ) -> Result<Result<Account, DirectoryError>, DirectoryError> {
         let (finder, holder, aliases) = match applicant {
             Applicant::Citizen { document, name, aliases } => {
-                let holder = Holder::Citizen { name: name.clone(), documents: vec![HeldDocument::from(document)] };
+                let holder = Holder::Citizen { name: name.clone(), documents: vec![HeldDocument::of_opening(document)] };
                 (index::person(document, &self.key), holder, aliases.clone())
             }
             Applicant::Institution { code, name, aliases } => {

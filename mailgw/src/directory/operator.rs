@@ -123,6 +123,7 @@ impl Directory {
             operator.ended = Some(ordered.word(now));
             // Their passwords go in the same commit.
             let (stored, mut passwords) = self.kept_app_passwords(number)?;
+            let gone: Vec<u32> = passwords.kept.iter().filter(|kept| kept.operator == Some(which)).map(|kept| kept.number).collect();
             let mut batch = match stored {
                 Some(stored) => {
                     passwords.kept.retain(|kept| kept.operator != Some(which));
@@ -132,6 +133,7 @@ impl Directory {
             };
             let told = event::MailboxOperator { mailbox: number.to_string(), operator: which, citizen: operator.citizen().map(|citizen| citizen.to_string()), by: ordered.by.to_string(), request: ordered.request.clone() };
             Event::OperatorEnded(told).append(&mut batch, unix_millis(now))?;
+            OwnerNotice::owe(&mut batch, number, Act::OperatorEnded { operator: which, app_passwords: gone }, unix_millis(now))?;
             Ok((batch, operator.clone()))
         });
         // Said whether or not it is known to be durable: a session too many that ends does no harm.

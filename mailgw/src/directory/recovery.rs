@@ -10,6 +10,7 @@ use super::{Directory, DirectoryError, unix_millis};
 use crate::record::event::{self, Event};
 use crate::record::owner_notice::{Act, OwnerNotice};
 use crate::record::recovery::Recovery;
+use crate::record::withdrawn;
 
 impl Directory {
     pub fn recovery(&self, number: MailboxNumber) -> Result<Option<Recovery>, DirectoryError> {
@@ -41,7 +42,7 @@ impl Directory {
             if unix_millis(now) < recovery.due_unix_millis {
                 return Err(DirectoryError::CoolingOff { mailbox: number, due_unix_millis: recovery.due_unix_millis });
             }
-            let mut batch = Batch::new().expect(Expectation::Equals(place.clone(), found)).delete(place.clone());
+            let mut batch = Batch::new().expect(Expectation::Equals(place.clone(), found)).delete(place.clone()).delete(withdrawn::key(number));
             batch = self.without_app_passwords(number, batch, now)?;
             Event::RecoveryEnded(event::RecoveryEnded { mailbox: number.to_string(), why: "completed".to_owned() }).append(&mut batch, unix_millis(now))?;
             Event::PasswordSet(told(number)).append(&mut batch, unix_millis(now))?;

@@ -14,7 +14,6 @@ use crate::record::account::Account;
 use crate::record::certificate::Sealed as _;
 use crate::record::event::{self, Event};
 use crate::record::former_name::{FormerName, FormerNames, MOST};
-use crate::record::index;
 use crate::record::owner_notice::{Act, OwnerNotice};
 
 /// What a new name or a further document was proved by, and what that is worth.
@@ -53,10 +52,10 @@ impl Directory {
     pub fn rename(&self, number: MailboxNumber, renamed: &Applicant, proof: &HolderProof, now: OffsetDateTime) -> Result<Account, DirectoryError> {
         let place = FormerNames::key(number);
         self.change(number, |account, verifier| {
-            let (before, after, holder) = match (account.holder, renamed) {
+            let (before, after, holder) = match (account.holder.clone(), renamed) {
                 (Holder::Citizen { name, documents }, Applicant::Citizen { document, name: new, .. }) => {
-                    // Another's paper, handed over by mistake, must not rename this owner.
-                    if self.indexed(&index::person(document, &self.key))? != Some(number) {
+                    // Another's paper, handed over by mistake, must not rename this owner; nor one that does not prove them yet.
+                    if !self.proves_owner(&account, document, now)? {
                         return Err(DirectoryError::OtherHolder { mailbox: number });
                     }
                     (name.expose().to_owned(), new.expose().to_owned(), Holder::Citizen { name: new.clone(), documents })

@@ -57,6 +57,9 @@ pub struct ShownMailbox {
     /// Of one mailbox that is asked for: the holder's names of before, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former_names: Vec<ShownFormerName>,
+    /// Of one mailbox that is asked for: when its password was withdrawn, where there is none since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_withdrawn_at: Option<String>,
 }
 
 /// What a mailbox holds.
@@ -78,6 +81,9 @@ pub struct ShownDocument {
     /// The code: 01 to 07 or 99.
     pub id_type: String,
     pub masked: String,
+    /// RFC 3339: when the counter took it in, of one that was not the opening's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added_at: Option<String>,
 }
 
 /// What to look for; everything given must hold.
@@ -105,10 +111,15 @@ impl Directory {
         Ok(self.shown(&self.find(text)?.ok_or(DirectoryError::NotFound)?))
     }
 
+    /// When the password of a mailbox was withdrawn, where there is none since.
+    pub fn withdrawn_at(&self, number: MailboxNumber) -> Result<Option<String>, DirectoryError> {
+        Ok(self.withdrawn(number)?.0.map(written))
+    }
+
     pub fn shown(&self, account: &Account) -> ShownMailbox {
         let (name, documents, code) = match &account.holder {
             Holder::Citizen { name, documents } => {
-                let shown = |held: &account::HeldDocument| ShownDocument { id_type: held.kind.code().to_owned(), masked: held.masked.clone() };
+                let shown = |held: &account::HeldDocument| ShownDocument { id_type: held.kind.code().to_owned(), masked: held.masked.clone(), added_at: held.added_at.map(written) };
                 (name.masked(), documents.iter().map(shown).collect(), None)
             }
             Holder::Institution { name, code } => (name.to_string(), Vec::new(), Some(code.as_str().to_owned())),
@@ -126,6 +137,7 @@ impl Directory {
             holds: None,
             operators: Vec::new(),
             former_names: Vec::new(),
+            password_withdrawn_at: None,
         }
     }
 

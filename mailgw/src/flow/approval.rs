@@ -1,7 +1,9 @@
 //! What two officers of the authority signed: asked for where one administrator's word is too little.
 
+use policies::mailbox::MailboxNumber;
 use runtime::exit::{Exit, Problem};
 use runtime::revocation::{RevocationError, RevocationLists};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::signer::{Signed, SignerError};
@@ -13,6 +15,15 @@ use crate::record::body;
 const OFFICERS: usize = 2;
 /// Signatures that are looked at.
 const MOST: usize = 8;
+
+/// A request, JSON, and officers' signatures over its very bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedRequest {
+    pub request: String,
+    /// Detached CMS, PEM, each by another officer.
+    pub approvals: Vec<String>,
+}
 
 /// A request that enough officers signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +58,15 @@ impl From<ApprovalError> for Problem {
     }
 }
 
-/// 1 each signature is over the request's very bytes, within a day · 2 by an officer who is not revoked · 3 two persons, with keys of
-/// their own. `approvals`: detached CMS, PEM.
-pub fn by_officers(gateway: &Gateway, lists: &RevocationLists, request: &str, approvals: &[String], now: OffsetDateTime) -> Result<Approved, ApprovalError> {
+/// Whose mailbox a request is about, by its whole address: what is signed for one gateway is good at no other.
+pub fn mailbox(gateway: &Gateway, address: &str) -> Option<MailboxNumber> {
+    let number = MailboxNumber::parse(address.split_once('@')?.0).ok()?;
+    (gateway.directory.address(number) == address).then_some(number)
+}
+
+/// 1 each signature is over the request's very bytes, within a day, and since what is asked of is there (Unix milliseconds) · 2 by an
+/// officer who is not revoked · 3 two persons, with keys of their own. `approvals`: detached CMS, PEM.
+pub fn by_officers(gateway: &Gateway, lists: &RevocationLists, request: &str, approvals: &[String], since: u64, now: OffsetDateTime) -> Result<Approved, ApprovalError> {
     let (mut officers, mut keys) = (Vec::new(), Vec::new());
     for (at, approval) in approvals.iter().enumerate().take(MOST) {
         let wrong = |reason: String| ApprovalError::Signature { number: at + 1, reason };
@@ -62,6 +79,9 @@ pub fn by_officers(gateway: &Gateway, lists: &RevocationLists, request: &str, ap
         let signed = Signed::read(approval, request.as_bytes()).map_err(told)?;
         if !signed.is_fresh(now) {
             return Err(wrong(super::signer::STALE.to_owned()));
+        }
+        if !signed.is_since(since) {
+            return Err(wrong("it was signed before there was what it is about".to_owned()));
         }
         // 2
         let path = signed.trusted(&gateway.anchors, lists, Purpose::Officer, now).map_err(told)?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, StoreError};
 use time::Duration;
 
-use super::approval::{self, ApprovalError, Approved};
+use super::approval::{self, ApprovalError, Approved, SignedRequest};
 use crate::directory::DirectoryError;
 use crate::gateway::{Gateway, unix_millis};
 use crate::mailbox::MailError;
@@ -36,15 +36,6 @@ pub struct Word {
     /// Without an end: until it is lifted.
     #[serde(default)]
     pub until_unix_millis: Option<u64>,
-}
-
-/// A `Lift` as JSON, and officers' signatures over its very bytes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignedLift {
-    pub request: String,
-    /// Detached CMS, PEM, each by another officer.
-    pub approvals: Vec<String>,
 }
 
 /// That a hold ends, as two officers sign it. It is good for once: a hold is lifted once, and its number is never given again.
@@ -183,9 +174,9 @@ pub fn set(gateway: &Gateway, mailbox: &str, word: &Word) -> Result<Vec<ShownHol
     Err(HoldError::Busy)
 }
 
-/// 1 a request of that form about a hold of this mailbox · 2 which lasts, and is that authority's · 3 two officers signed it today, two
-/// persons, not revoked · 4 durable, while the hold stands as it was found.
-pub fn lift(gateway: &Gateway, lists: &RevocationLists, mailbox: &str, signed: &SignedLift) -> Result<Vec<ShownHold>, HoldError> {
+/// 1 a request of that form about a hold of this mailbox · 2 which lasts, and is that authority's · 3 two officers signed it today and since
+/// it was set, two persons, not revoked · 4 durable, while the hold stands as it was found.
+pub fn lift(gateway: &Gateway, lists: &RevocationLists, mailbox: &str, signed: &SignedRequest) -> Result<Vec<ShownHold>, HoldError> {
     let now = gateway.clock.now();
     // 1
     let wrong = |reason| HoldError::Request { reason };
@@ -211,7 +202,7 @@ pub fn lift(gateway: &Gateway, lists: &RevocationLists, mailbox: &str, signed: &
         return Err(HoldError::OtherAuthority { number });
     }
     // 3
-    let Approved { request, officers } = approval::by_officers(gateway, lists, &signed.request, &signed.approvals, now)?;
+    let Approved { request, officers } = approval::by_officers(gateway, lists, &signed.request, &signed.approvals, record.since_unix_millis, now)?;
     // 4
     let event = Event::MailboxHoldLifted(event::MailboxHold {
         mailbox: mailbox.clone(), number, until: Some(unix_millis(now)), words: said(&authority, &reason), request: Some(request), officers: officers.clone(),

@@ -8,6 +8,7 @@ use runtime::revocation::{RevocationError, RevocationLists};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::approval;
 use super::signer::{Signed, SignerError};
 use crate::bureau::trust::{self, Purpose, TrustError};
 use crate::directory::{Account, DirectoryError, Ordered, ShownOperator, Somebody};
@@ -24,7 +25,7 @@ const MAX_WORDS: usize = 200;
 #[serde(deny_unknown_fields)]
 pub struct Request {
     pub kind: String,
-    /// Of the institution: ten digits.
+    /// Of the institution, its whole address: what is signed for one gateway is good at no other.
     pub mailbox: String,
     pub order: Order,
     /// Where the papers are.
@@ -34,7 +35,7 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Order {
-    /// A citizen, by the mailbox's ten digits. `first`: may name others.
+    /// A citizen, by the mailbox's whole address. `first`: may name others.
     Citizen {
         mailbox: String,
         #[serde(default)]
@@ -112,7 +113,7 @@ pub fn carry_out(gateway: &Gateway, lists: &RevocationLists, application: &Appli
     if request.kind != KIND || !said(&request.papers) {
         return Err(wrong("it says nothing of papers, or is of another kind"));
     }
-    let mailbox = MailboxNumber::parse(&request.mailbox).map_err(|_| wrong("its mailbox is no number"))?;
+    let mailbox = approval::mailbox(gateway, &request.mailbox).ok_or_else(|| wrong("its mailbox is no whole address here"))?;
     // 2
     let by = approved(gateway, lists, application, mailbox, now)?;
     let ordered = Ordered { by, request: crate::hex(&body::digest(application.request.as_bytes())) };
@@ -120,7 +121,7 @@ pub fn carry_out(gateway: &Gateway, lists: &RevocationLists, application: &Appli
     let directory = &gateway.directory;
     Ok(match request.order {
         Order::Citizen { mailbox: citizen, first } => {
-            let citizen = MailboxNumber::parse(&citizen).map_err(|_| wrong("its citizen's mailbox is no number"))?;
+            let citizen = approval::mailbox(gateway, &citizen).ok_or_else(|| wrong("its citizen's mailbox is no whole address here"))?;
             directory.name_operator(mailbox, &Somebody::Citizen(citizen), first, &ordered, now)?
         }
         Order::Named { name } => directory.name_operator(mailbox, &Somebody::Named(name), false, &ordered, now)?,

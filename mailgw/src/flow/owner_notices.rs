@@ -1,5 +1,6 @@
 //! Owners are told in their own mailbox what was done at the counter to who can open it: a password, an app password, a certificate, an
-//! operator, a name, an address, a document. One line: owed, in the commit of the act → told, in the commit that forgets it. No quota is in the way.
+//! operator, a name, an address, a document. One line: owed, in the commit of the act → told, in the commit that forgets it. No quota is in the
+//! way, and whoever is told elsewhere that something arrived is told so of this.
 
 use policies::mailbox::MailboxNumber;
 use protocol::imap::exchange::Flags;
@@ -12,6 +13,7 @@ use crate::gateway::Gateway;
 use crate::mailbox::{Delivery, MailError};
 use crate::mime::header;
 use crate::record::RecordError;
+use crate::record::evidence::ReadError;
 use crate::record::owner_notice::{Act, OwnerNotice};
 
 const INBOX: &str = "INBOX";
@@ -28,6 +30,15 @@ pub enum OwnerNoticeError {
     Store(#[from] store::StoreError),
     #[error(transparent)]
     Commit(#[from] CommitError),
+}
+
+impl From<ReadError> for OwnerNoticeError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => error.into(),
+            ReadError::Record(error) => error.into(),
+        }
+    }
 }
 
 /// Tells everything that is owed. How many are owed no more, or the last reason why not all: one mailbox holds up no other.
@@ -54,8 +65,9 @@ fn tell(gateway: &Gateway, key: Key, owed: Vec<u8>) -> Result<(), OwnerNoticeErr
     let message = letter::to_owner(gateway, &account, &format!("owner notice {number}"), &words.subject(), &words.text(at(&notice)), now);
     // 3. Told and no longer owed in one commit, however full the mailbox is.
     let unix_millis = gateway.now_unix_millis();
+    let with = gateway.notifications.owed(forget.expect(still_open(account.number)), &notice.mailbox, unix_millis)?;
     let delivery = Delivery { mailbox: notice.mailbox, folder: INBOX.to_owned(), content: message.into(), unix_millis: i64::try_from(unix_millis).unwrap_or(i64::MAX), flags: Flags::new(), event: None, mark: None };
-    gateway.messages.deliver_owed(&[delivery], forget.expect(still_open(account.number)), unix_millis)?;
+    gateway.messages.deliver_owed(&[delivery], with, unix_millis)?;
     Ok(())
 }
 
@@ -132,8 +144,8 @@ fn words(gateway: &Gateway, account: &Account, act: &Act) -> Result<Words, Owner
         ),
         Act::DocumentAdded => Words::new(
             ["您的邮箱登记了一份新的证件", "A further document of yours was taken in"],
-            "服务窗口凭证明材料为本邮箱所有人登记了另一份证件，今后凭该证件亦可找到本邮箱，并可凭其申请重设密码",
-            "The counter took in a further document of this mailbox's owner, by papers that were shown; it leads to this mailbox from now on, and a new password can be asked for with it",
+            "服务窗口凭证明材料为本邮箱所有人登记了另一份证件，今后凭该证件亦可找到本邮箱，日后并可凭其申请重设密码",
+            "The counter took in a further document of this mailbox's owner, by papers that were shown; it leads to this mailbox from now on, and later a new password can be asked for with it",
         ),
         Act::AliasAdded { place } => {
             // The name stands in the owner's own record alone; it is never taken away.
@@ -151,6 +163,15 @@ fn words(gateway: &Gateway, account: &Account, act: &Act) -> Result<Words, Owner
                 ["您的邮箱新增了一名操作员", "Your mailbox has a new operator"],
                 format!("本邮箱新增了第 {operator} 号操作员{name}，可登录本邮箱收发邮件"),
                 format!("Operator {operator}{name} was added to this mailbox, and may read and send mail in it"),
+            )
+        }
+        Act::OperatorEnded { operator, app_passwords } => {
+            let numbers = |between: &str| app_passwords.iter().map(u32::to_string).collect::<Vec<_>>().join(between);
+            let (zh, en) = if app_passwords.is_empty() { Default::default() } else { (format!("，其第 {} 号程序专用密码一并撤销", numbers("、")), format!("; app passwords of this mailbox withdrawn with it: {}", numbers(", "))) };
+            Words::new(
+                ["您的邮箱停用了一名操作员", "An operator of your mailbox was ended"],
+                format!("本邮箱的第 {operator} 号操作员已停用，不能再登录本邮箱{zh}"),
+                format!("Operator {operator} of this mailbox was ended, and logs in to it no more{en}"),
             )
         }
         Act::RecoveryCompleted => Words::new(

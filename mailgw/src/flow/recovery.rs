@@ -19,7 +19,7 @@ use crate::mailbox::{Delivery, MailError};
 use crate::mime::header;
 use crate::record::event::{self, Event};
 use crate::record::recovery::Recovery;
-use crate::record::RecordError;
+use crate::record::{RecordError, spent};
 use crate::service::TypedPassword;
 
 const INBOX: &str = "INBOX";
@@ -30,8 +30,11 @@ pub const KIND: &str = "suiyin mailbox recovery v1";
 #[serde(deny_unknown_fields)]
 pub struct Request {
     pub kind: String,
-    /// Ten digits.
+    /// Its whole address: what is signed for one gateway is good at no other.
     pub mailbox: String,
+    /// The counter withdrew its password, so that its owner cannot end the recovery by logging in with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
     /// What was looked at, in a few words: `card read by chip, face compared`.
     pub proof: String,
     /// Where the papers are.
@@ -77,6 +80,10 @@ pub enum RecoveryError {
     Request { reason: &'static str },
     #[error("document or credit code, or the name, is not that of the mailbox's owner; compare both with the papers")]
     NotTheOwner,
+    #[error("the counter withdrew the password of this mailbox, so that its owner does not end a recovery by logging in with it: have two officers sign a request that says \"withdrawn\": true")]
+    Withdrawn,
+    #[error("the request says that the password was withdrawn, and it was not, or there is another since; have two officers sign one without \"withdrawn\"")]
+    NotWithdrawn,
     #[error("this request was used once, and what it began has ended; have two officers sign another")]
     Spent,
     #[error("a recovery of this mailbox is under way already; look with `mailgw mailbox recover`")]
@@ -98,6 +105,7 @@ impl From<RecoveryError> for Problem {
             RecoveryError::Directory(error) => return error.into(),
             RecoveryError::Request { .. } => (Exit::Usage, "recovery-request"),
             RecoveryError::NotTheOwner => (Exit::Refused, "not-the-owner"),
+            RecoveryError::Withdrawn | RecoveryError::NotWithdrawn => (Exit::Refused, "withdrawn"),
             RecoveryError::UnderWay => (Exit::Conflict, "recovery-under-way"),
             RecoveryError::Spent => (Exit::Conflict, "request-spent"),
             RecoveryError::Mail(_) => (Exit::Unavailable, "mail"),
@@ -107,8 +115,9 @@ impl From<RecoveryError> for Problem {
     }
 }
 
-/// 1 a request about an open mailbox · 2 what was shown is its owner's: a document that finds it, or the institution's credit code, and the
-/// name · 3 two officers signed it today, two persons, not revoked · 4 the mailbox is told, in the commit that begins the cooling-off.
+/// 1 a request about an open mailbox · 2 what was shown is its owner's: a document that proves it, or the institution's credit code, and the
+/// name · 3 the officers know whether the owner can object by a login · 4 two of them signed it today, two persons, not revoked · 5 the
+/// mailbox is told, and where its owner is told of anything else, in the commit that begins the cooling-off.
 pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Application) -> Result<Shown, RecoveryError> {
     let now = gateway.clock.now();
     // 1
@@ -117,7 +126,7 @@ pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Applicati
     if request.kind != KIND || !said(&request.proof) || !said(&request.papers) {
         return Err(RecoveryError::Request { reason: "it says nothing of proof and papers, or is of another kind" });
     }
-    let number = MailboxNumber::parse(&request.mailbox).map_err(|_| RecoveryError::Request { reason: "its mailbox is no number" })?;
+    let number = approval::mailbox(gateway, &request.mailbox).ok_or(RecoveryError::Request { reason: "its mailbox is no whole address here" })?;
     let account = gateway.directory.get(number)?.ok_or(DirectoryError::NotFound)?;
     if !account.is_open() {
         return Err(DirectoryError::Closed { mailbox: number }.into());
@@ -126,24 +135,32 @@ pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Applicati
     if !is_owners(gateway, &account, &application.papers, now)? {
         return Err(RecoveryError::NotTheOwner);
     }
-    // 3
-    let Approved { request, officers } = approval::by_officers(gateway, lists, &application.request, &application.approvals, now)?;
+    // 3. Whatever app passwords stand: they can be withdrawn while it is under way.
+    let (withdrawn_at, still) = gateway.directory.withdrawn(number)?;
+    let withdrawn = withdrawn_at.is_some();
+    if request.withdrawn != withdrawn {
+        return Err(if withdrawn { RecoveryError::Withdrawn } else { RecoveryError::NotWithdrawn });
+    }
     // 4
+    let Approved { request, officers } = approval::by_officers(gateway, lists, &application.request, &application.approvals, withdrawn_at.unwrap_or(account.opened_at), now)?;
+    // 5
     let place = Recovery::key(number);
-    let due = now + Duration::hours(gateway.directory.policy().cooling_off_hours().into());
+    let due = now + Duration::hours(gateway.directory.policy().cooling_off_hours(withdrawn).into());
     let recovery = Recovery { since_unix_millis: unix_millis(now), due_unix_millis: unix_millis(due), request, officers };
-    let message = notice(gateway, &account, now, due);
-    let event = Event::RecoveryBegun(event::RecoveryBegun { mailbox: number.to_string(), request: recovery.request.clone(), officers: recovery.officers.clone(), due: recovery.due_unix_millis });
+    let message = notice(gateway, &account, withdrawn, now, due);
+    let event = Event::RecoveryBegun(event::RecoveryBegun { mailbox: number.to_string(), request: recovery.request.clone(), officers: recovery.officers.clone(), due: recovery.due_unix_millis, withdrawn });
     let mut batch = Batch::new().expect(Expectation::Absent(place.clone())).expect(still_open(number)).put(place.clone(), recovery.seal(&place, &gateway.directory_key)?);
     // Once: what its owner ended is not begun again with the same signatures.
-    let spent = Recovery::spent_key(&recovery.request);
-    batch = batch.expect(Expectation::Absent(spent.clone())).put(spent, Recovery::spent());
+    batch = batch.expect(spent::unspent(&recovery.request)).put(spent::key(&recovery.request), spent::mark());
+    batch = gateway.notifications.owed(batch.expect(still), &number.to_string(), unix_millis(now)).map_err(DirectoryError::from)?;
     event.append(&mut batch, unix_millis(now))?;
     let delivery = Delivery { mailbox: number.to_string(), folder: INBOX.to_owned(), content: message.into(), unix_millis: i64::try_from(unix_millis(now)).unwrap_or(i64::MAX), flags: Flags::new(), event: None, mark: None };
     match gateway.messages.deliver_owed(&[delivery], batch, unix_millis(now)) {
         Ok(_) => show(gateway, number)?.ok_or(RecoveryError::UnderWay),
         Err(MailError::Conflict { expectation: 0 }) => Err(RecoveryError::UnderWay),
         Err(MailError::Conflict { expectation: 2 }) => Err(RecoveryError::Spent),
+        // Its password was withdrawn, or set, at this moment.
+        Err(MailError::Conflict { expectation: 3 }) => Err(DirectoryError::Busy.into()),
         Err(MailError::Conflict { .. }) => Err(DirectoryError::Closed { mailbox: number }.into()),
         Err(error) => Err(error.into()),
     }
@@ -158,8 +175,7 @@ fn is_owners(gateway: &Gateway, account: &Account, papers: &Papers, now: OffsetD
     match (&account.holder, papers) {
         (Holder::Citizen { name, .. }, Papers::Citizen { id_type, id_no, name: shown }) => {
             let Ok(document) = Document::parse(id_type, id_no.expose(), today(now)) else { return Ok(false) };
-            let found = gateway.directory.find_person(&document)?.is_some_and(|found| found.number == account.number);
-            Ok(found && PersonName::parse(shown.expose()).is_ok_and(|shown| shown == *name))
+            Ok(PersonName::parse(shown.expose()).is_ok_and(|shown| shown == *name) && gateway.directory.proves_owner(account, &document, now)?)
         }
         (Holder::Institution { code, name }, Papers::Institution { code: shown, name: called }) => {
             Ok(CreditCode::parse(shown).is_ok_and(|shown| shown == *code) && OrganizationName::parse(called).is_ok_and(|called| called == *name))
@@ -168,16 +184,18 @@ fn is_owners(gateway: &Gateway, account: &Account, papers: &Papers, now: OffsetD
     }
 }
 
-fn notice(gateway: &Gateway, account: &Account, now: OffsetDateTime, due: OffsetDateTime) -> Vec<u8> {
+fn notice(gateway: &Gateway, account: &Account, withdrawn: bool, now: OffsetDateTime, due: OffsetDateTime) -> Vec<u8> {
     let due = header::date(due);
     let (by, with) = match account.holder {
         Holder::Citizen { .. } => ("身份证件", "a proof of your identity"),
         Holder::Institution { .. } => ("单位证照", "your institution's papers"),
     };
+    // Who reads it came by a password of a program, or a token.
+    let (until_zh, until_en) = if withdrawn { ("本邮箱的密码已由服务窗口停用；", "The counter withdrew its password. ") } else { ("", "") };
     let text = format!(
-        "您好：\n\n有人凭{by}在服务窗口申请重设本邮箱的密码。如无人登录，新密码将于 {due} 之后设置，届时原密码及各程序专用密码一律失效。\n\n\
+        "您好：\n\n有人凭{by}在服务窗口申请重设本邮箱的密码。{until_zh}如无人登录，新密码将于 {due} 之后设置，届时原密码及各程序专用密码一律失效。\n\n\
          如非您本人申请：请在此之前登录一次本邮箱，申请即自动取消，并请联系服务窗口。\n如系您本人申请：无须操作。\n\n\
-         Dear owner,\n\nsomebody asked at the counter, with {with}, for a new password of this mailbox. Unless somebody logs in, it is set after {due}; then no former password, programs' own included, opens the mailbox any more.\n\n\
+         Dear owner,\n\nsomebody asked at the counter, with {with}, for a new password of this mailbox. {until_en}Unless somebody logs in, it is set after {due}; then no former password, programs' own included, opens the mailbox any more.\n\n\
          If it was not you: log in once before then, which cancels it, and tell the counter.\nIf it was you: there is nothing to do.\n"
     );
     letter::to_owner(gateway, account, "recovery notice", "有人申请重设您的邮箱密码 / A new password was asked for", &text, now)

@@ -11,20 +11,23 @@
 use std::collections::BTreeMap;
 
 use runtime::exit::{Exit, Problem};
+use runtime::revocation::RevocationLists;
 use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation, Key, StoreError};
 
+use super::approval::{self, ApprovalError, Approved, SignedRequest};
 use super::hold::{HoldError, held_mailboxes};
 use crate::bureau::{self, BureauError};
 use crate::erds;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, unix_millis};
 use crate::record::access;
 use crate::record::event::{self, Event};
 use crate::record::evidence::{self, ReadError, decode_sealed, sealed_key};
 use crate::record::hold::{Changes, Held, Hold};
 use crate::record::push::{Item, PushBatch, RowOutcome, batch_key, batches_of, decode_rows, item_key, mended_key, rows_range};
-use crate::record::{RecordError, body};
+use crate::record::{RecordError, body, spent};
 
+pub const KIND: &str = "suiyin retention release v1";
 const PAGE: usize = 256;
 const DAY_MILLIS: u64 = 86_400_000;
 /// Holds that are looked at: orders of courts, not of a policy.
@@ -42,10 +45,20 @@ pub enum RetentionError {
     Removed { batch: String },
     #[error("a mailbox is held with `mailgw mailbox hold`, which keeps its messages, too")]
     OfMailbox,
+    #[error("this authority's hold lasts longer already; give a later day or none, or end it with `mailgw retention release`")]
+    Shorter,
+    #[error("the request is none: {reason}; write it as `mailgw retention release --help` shows")]
+    Request { reason: &'static str },
+    #[error("it is held by another authority, which alone ends that; give the name that `mailgw retention holds` shows")]
+    OtherAuthority,
+    #[error("this request was used once; have two officers sign another")]
+    Spent,
     #[error("nothing is held there; look with `mailgw retention holds`")]
     NotHeld,
     #[error("{MAX_HOLDS} holds are as many as are kept; take back those that ended")]
     TooMany,
+    #[error(transparent)]
+    Approval(#[from] ApprovalError),
     #[error(transparent)]
     Bureau(#[from] BureauError),
     #[error(transparent)]
@@ -76,8 +89,13 @@ impl From<RetentionError> for Problem {
         let (exit, code) = match error {
             RetentionError::Bureau(error) => return error.into(),
             RetentionError::Hold(error) => return error.into(),
+            RetentionError::Approval(error) => return error.into(),
             RetentionError::Word { .. } => (Exit::Usage, "order"),
             RetentionError::Until => (Exit::Usage, "until"),
+            RetentionError::Shorter => (Exit::Refused, "shorter"),
+            RetentionError::Request { .. } => (Exit::Usage, "release-request"),
+            RetentionError::OtherAuthority => (Exit::Refused, "other-authority"),
+            RetentionError::Spent => (Exit::Conflict, "request-spent"),
             RetentionError::OfMailbox => (Exit::Usage, "mailbox-hold"),
             RetentionError::UnknownBatch { .. } => (Exit::NotFound, "unknown-batch"),
             RetentionError::Removed { .. } => (Exit::Refused, "removed"),
@@ -319,7 +337,7 @@ pub fn holds(gateway: &Gateway) -> Result<Vec<Hold>, RetentionError> {
     Ok(found.iter().map(|(_, bytes)| Hold::decode(bytes)).collect::<Result<_, _>>()?)
 }
 
-/// By whose word something is held, or held no more.
+/// By whose word something is held.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct By {
@@ -331,41 +349,103 @@ pub struct By {
     pub until_unix_millis: Option<u64>,
 }
 
-/// Holds, or takes the hold back: durable, with its leaf of the log, which names the order.
-pub fn hold(gateway: &Gateway, held: &Held, by: &By, holds: bool) -> Result<Vec<Hold>, RetentionError> {
-    let said = |what, text: &str| {
-        let text = text.trim();
-        let fits = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        if fits { Ok(text.to_owned()) } else { Err(RetentionError::Word { what }) }
-    };
+/// That an authority's hold ends, as two officers sign it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    pub kind: String,
+    /// The gateway's: what is signed for one is good at no other.
+    pub domain: String,
+    pub held: Held,
+    /// Whose hold it is, as it was said when it was set.
+    pub authority: String,
+    /// The authority's own reference for the end.
+    pub order: String,
+    /// Where the papers are.
+    pub papers: String,
+}
+
+fn said(what: &'static str, text: &str) -> Result<String, RetentionError> {
+    let text = text.trim();
+    let fits = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if fits { Ok(text.to_owned()) } else { Err(RetentionError::Word { what }) }
+}
+
+/// Holds: durable, with its leaf of the log, which names the order. Said again by the same authority it lasts as long, or longer: whoever
+/// could shorten it alone could end it.
+pub fn hold(gateway: &Gateway, held: &Held, by: &By) -> Result<Vec<Hold>, RetentionError> {
     let (authority, order, until) = (said("authority", &by.authority)?, said("order", &by.order)?, by.until_unix_millis);
     let now = gateway.now_unix_millis();
-    if holds && until.is_some_and(|until| until <= now) {
+    if until.is_some_and(|until| until <= now) {
         return Err(RetentionError::Until);
     }
     // Read first: what is marked as ended meanwhile is not held.
-    let (mut write, _) = Changes::read(&*gateway.store)?.next(Batch::new());
-    match held {
-        Held::Push { bureau, batch } => {
-            let name = || batch.chars().take(80).collect();
-            let stored = gateway.store.get(&batch_key(bureau, batch))?.ok_or_else(|| RetentionError::UnknownBatch { batch: name() })?;
-            if holds && PushBatch::decode(&stored)?.removed_unix_millis.is_some() {
-                return Err(RetentionError::Removed { batch: name() });
+    let (write, _) = Changes::read(&*gateway.store)?.next(Batch::new());
+    let Held::Push { bureau, batch } = held else { return Err(RetentionError::OfMailbox) };
+    let name = || batch.chars().take(80).collect();
+    let stored = gateway.store.get(&batch_key(bureau, batch))?.ok_or_else(|| RetentionError::UnknownBatch { batch: name() })?;
+    if PushBatch::decode(&stored)?.removed_unix_millis.is_some() {
+        return Err(RetentionError::Removed { batch: name() });
+    }
+    let all = holds(gateway)?;
+    if all.len() >= MAX_HOLDS {
+        return Err(RetentionError::TooMany);
+    }
+    let mut lasting = all.iter().filter(|hold| hold.held == *held && hold.authority == authority && hold.is_in_force(now));
+    let ends_sooner = |hold: &Hold| until.is_some_and(|until| hold.until_unix_millis.is_none_or(|lasts| until < lasts));
+    if lasting.any(ends_sooner) {
+        return Err(RetentionError::Shorter);
+    }
+    let record = Hold { held: held.clone(), authority: authority.clone(), order: order.clone(), since_unix_millis: now, until_unix_millis: until };
+    let mut write = write.put(held.key_of(&authority), record.encode()?);
+    let of = crate::hex(&body::digest(held.key().as_bytes()));
+    Event::HoldSet(event::Hold { of, authority, order, until_unix_millis: until, holds: true, request: None, officers: Vec::new() }).append(&mut write, now)?;
+    gateway.store.commit(write)?;
+    holds(gateway)
+}
+
+/// Ends a hold, as on a mailbox (`hold::lift`): 1 a request of that form for this gateway · 2 of a hold that is there, and that authority's ·
+/// 3 two officers signed it today and since it was set, two persons, not revoked · 4 durable, once, while holds stand as they were found.
+pub fn release(gateway: &Gateway, lists: &RevocationLists, signed: &SignedRequest) -> Result<Vec<Hold>, RetentionError> {
+    let now = gateway.clock.now();
+    // 1
+    let wrong = |reason| RetentionError::Request { reason };
+    let asked: Release = serde_json::from_str(&signed.request).map_err(|_| wrong("it is not of that form"))?;
+    if asked.kind != KIND {
+        return Err(wrong("it is of another kind"));
+    }
+    if asked.domain != gateway.directory.domain().as_str() {
+        return Err(wrong("its domain is not this gateway's"));
+    }
+    let (authority, order) = (said("authority", &asked.authority)?, said("order", &asked.order)?);
+    said("papers", &asked.papers)?;
+    // 2
+    let (write, _) = Changes::read(&*gateway.store)?.next(Batch::new());
+    let (from, to) = Hold::all();
+    let (mut found, mut others, mut since) = (Vec::new(), false, 0);
+    for (key, bytes) in gateway.store.scan(&from, &to, MAX_HOLDS)? {
+        match Hold::decode(&bytes)? {
+            hold if hold.held != asked.held => {}
+            hold if hold.authority != authority => others = true,
+            hold => {
+                found.push(key);
+                since = since.max(hold.since_unix_millis);
             }
         }
-        Held::Mailbox { .. } if holds => return Err(RetentionError::OfMailbox),
-        Held::Mailbox { .. } => {}
     }
-    let key = held.key();
-    let before = gateway.store.get(&key)?;
-    write = match (holds, before) {
-        (false, None) => return Err(RetentionError::NotHeld),
-        (false, Some(_)) => write.delete(key),
-        (true, None) if self::holds(gateway)?.len() >= MAX_HOLDS => return Err(RetentionError::TooMany),
-        (true, _) => write.put(key, Hold { held: held.clone(), authority: authority.clone(), order: order.clone(), since_unix_millis: now, until_unix_millis: until }.encode()?),
-    };
-    let of = crate::hex(&body::digest(held.key().as_bytes()));
-    Event::HoldSet(event::Hold { of, authority, order, until_unix_millis: until, holds }).append(&mut write, now)?;
+    if found.is_empty() {
+        return Err(if others { RetentionError::OtherAuthority } else { RetentionError::NotHeld });
+    }
+    // 3
+    let Approved { request, officers } = approval::by_officers(gateway, lists, &signed.request, &signed.approvals, since, now)?;
+    if gateway.store.get(&spent::key(&request))?.is_some() {
+        return Err(RetentionError::Spent);
+    }
+    // 4
+    let mut write = found.into_iter().fold(write, Batch::delete).expect(spent::unspent(&request)).put(spent::key(&request), spent::mark());
+    let of = crate::hex(&body::digest(asked.held.key().as_bytes()));
+    let told = event::Hold { of, authority, order, until_unix_millis: None, holds: false, request: Some(request), officers };
+    Event::HoldSet(told).append(&mut write, unix_millis(now))?;
     gateway.store.commit(write)?;
-    self::holds(gateway)
+    holds(gateway)
 }

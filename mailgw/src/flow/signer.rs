@@ -45,6 +45,11 @@ impl Signed {
         self.at.is_some_and(|at| (now - FRESH..=now + AHEAD).contains(&at))
     }
 
+    /// Whether it was signed no earlier than this, Unix milliseconds: what is signed tells seconds alone. spec: rfc5652#11.3
+    pub fn is_since(&self, unix_millis: u64) -> bool {
+        self.at.is_some_and(|at| u64::try_from(at.unix_timestamp()).is_ok_and(|at| at >= unix_millis / 1_000))
+    }
+
     /// Whether the certificate is one for this, but for revocation.
     pub fn is_for(&self, anchors: &Anchors, purpose: Purpose, now: OffsetDateTime) -> bool {
         anchors.path(&self.chain, purpose, now).is_ok()

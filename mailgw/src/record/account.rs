@@ -39,11 +39,18 @@ pub enum Holder {
 pub struct HeldDocument {
     pub kind: DocumentKind,
     pub masked: String,
+    /// When the counter took it in, Unix milliseconds; none of the opening's, nor of those of before this was noted.
+    pub added_at: Option<u64>,
 }
 
-impl From<&Document> for HeldDocument {
-    fn from(document: &Document) -> Self {
-        Self { kind: document.kind(), masked: document.masked() }
+impl HeldDocument {
+    /// That with which the mailbox is opened.
+    pub fn of_opening(document: &Document) -> Self {
+        Self { kind: document.kind(), masked: document.masked(), added_at: None }
+    }
+
+    pub fn added(document: &Document, unix_millis: u64) -> Self {
+        Self { added_at: Some(unix_millis), ..Self::of_opening(document) }
     }
 }
 
@@ -147,12 +154,14 @@ enum HolderBody {
 struct DocumentBody {
     kind: String,
     masked: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    added_at: Option<u64>,
 }
 
 pub(crate) fn seal(account: &Account, verifier: &Verifier, data_key: &DataKey) -> Result<Vec<u8>, RecordError> {
     let holder = match &account.holder {
         Holder::Citizen { name, documents } => {
-            let body = |document: &HeldDocument| DocumentBody { kind: document.kind.code().to_owned(), masked: document.masked.clone() };
+            let body = |document: &HeldDocument| DocumentBody { kind: document.kind.code().to_owned(), masked: document.masked.clone(), added_at: document.added_at };
             HolderBody::Citizen { name: name.expose().to_owned(), documents: documents.iter().map(body).collect() }
         }
         Holder::Institution { name, code } => HolderBody::Institution { name: name.to_string(), code: code.as_str().to_owned() },
@@ -177,7 +186,7 @@ pub(crate) fn open(number: MailboxNumber, stored: &[u8], data_key: &DataKey) -> 
         HolderBody::Citizen { name, documents } => {
             let held = |document: DocumentBody| {
                 let kind = DocumentKind::from_name(&document.kind).ok_or_else(|| damaged("it holds an unknown kind of document"))?;
-                Ok(HeldDocument { kind, masked: document.masked })
+                Ok(HeldDocument { kind, masked: document.masked, added_at: document.added_at })
             };
             let documents = documents.into_iter().map(held).collect::<Result<_, RecordError>>()?;
             Holder::Citizen { name: PersonName::parse(&name).map_err(|_| damaged("it holds no name"))?, documents }

@@ -28,6 +28,14 @@ impl Held {
             Self::Mailbox { mailbox } => Key::new(KIND, &[b"mailbox", mailbox.as_bytes()]),
         }
     }
+
+    /// Where the hold of an authority stands: each has its own, and none takes another's place. Those of before stand under `key`.
+    pub fn key_of(&self, authority: &str) -> Key {
+        match self {
+            Self::Push { bureau, batch } => Key::new(KIND, &[b"push", bureau.as_bytes(), batch.as_bytes(), authority.as_bytes()]),
+            Self::Mailbox { .. } => self.key(),
+        }
+    }
 }
 
 /// Who ordered it and why, and how long it holds.

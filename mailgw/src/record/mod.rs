@@ -45,12 +45,14 @@ pub mod sealing;
 pub mod sender_address;
 pub mod secrecy;
 pub mod settings;
+pub mod spent;
 pub mod tally;
 pub mod tls;
 pub mod tls_tally;
 pub mod unentered;
 pub mod usage;
 pub mod warning;
+pub mod withdrawn;
 pub mod words;
 
 /// The version every record of today begins with.

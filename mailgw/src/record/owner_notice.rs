@@ -39,6 +39,8 @@ pub enum Act {
     AliasAdded { place: u32 },
     /// An operator of an institution, by number.
     OperatorNamed { operator: u32 },
+    /// With these app passwords, by number.
+    OperatorEnded { operator: u32, app_passwords: Vec<u32> },
     RecoveryCompleted,
 }
 
@@ -85,6 +87,7 @@ mod tests {
             (Act::DocumentAdded, r#""document-added""#),
             (Act::AliasAdded { place: 1 }, r#"{"alias-added":{"place":1}}"#),
             (Act::OperatorNamed { operator: 1 }, r#"{"operator-named":{"operator":1}}"#),
+            (Act::OperatorEnded { operator: 1, app_passwords: vec![2, 3] }, r#"{"operator-ended":{"operator":1,"app_passwords":[2,3]}}"#),
             (Act::RecoveryCompleted, r#""recovery-completed""#),
         ];
         for (act, form) in forms {

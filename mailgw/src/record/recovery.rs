@@ -26,15 +26,6 @@ impl Recovery {
         Key::numbered(KIND, &[], number.get())
     }
 
-    /// Present once a request, by its SHA-256 in hexadecimal, was used.
-    pub fn spent_key(request: &str) -> Key {
-        Key::new("mailbox recovery spent", &[request.as_bytes()])
-    }
-
-    pub fn spent() -> Vec<u8> {
-        vec![VERSION]
-    }
-
     pub fn seal(&self, place: &Key, key: &DataKey) -> Result<Vec<u8>, RecordError> {
         let json = serde_json::to_vec(self).map_err(|_| RecordError::Damaged { kind: KIND, reason: "it cannot be written as JSON" })?;
         Ok([&[VERSION], key.seal(place.as_bytes(), &json)?.as_slice()].concat())

@@ -54,7 +54,7 @@ impl Service {
 
     pub(super) fn add_document(&self, further: &FurtherDocument) -> Result<Outcome, Problem> {
         let number = self.number(&further.mailbox)?;
-        let account = further_document::add(&self.gateway, number, further)?;
+        let account = further_document::add(&self.gateway, &self.lists, number, further)?;
         Ok(self::mailbox(self.gateway.directory.shown(&account), None))
     }
 

@@ -7,7 +7,8 @@ use mailgw::archive::inventory::{self, Format, InventoryError};
 use mailgw::bureau::trust::Anchors;
 use mailgw::flow::evidence::install;
 use mailgw::flow::approval::ApprovalError;
-use mailgw::flow::hold::{self, HoldError, SignedLift, Word};
+use mailgw::flow::approval::SignedRequest;
+use mailgw::flow::hold::{self, HoldError, Word};
 use mailgw::flow::{export, load};
 use mailgw::mailbox::{Choice, Delivery};
 use protocol::imap::exchange::{Flags, Keyword, MessageInfo, StoreOp, SystemFlag};
@@ -247,7 +248,7 @@ fn a_legal_hold_is_lifted_by_two_officers_and_by_nobody_less() {
     let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
     let officer = |serial, number: &str, policy: &str| Officer::new(&city, &keys, serial, number, policy);
     let [first, second] = [officer(80, "A-1", "6.1"), officer(81, "A-2", "6.1")];
-    let lift = |mailbox: &str, request: &str, approvals: Vec<String>| hold::lift(&gateway, &lists, mailbox, &SignedLift { request: request.into(), approvals });
+    let lift = |mailbox: &str, request: &str, approvals: Vec<String>| hold::lift(&gateway, &lists, mailbox, &SignedRequest { request: request.into(), approvals });
     let both = |request: &str| vec![first.signs(request, NOW), second.signs(request, NOW)];
     let request = lifting(&one, 1, court);
     // One, the same twice, one person with two keys, other words, long ago, one who is none, one who is no more.
@@ -264,7 +265,7 @@ fn a_legal_hold_is_lifted_by_two_officers_and_by_nobody_less() {
         assert!(matches!(lift(&one, &request, vec![first.signs(&request, NOW), other.signs(&request, NOW)]), Err(HoldError::Approval(ApprovalError::Trust(_)))));
     }
     // Of another kind, of another form, of another mailbox, without papers, of another authority, of a hold that is not there.
-    let recovery = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{one}","proof":"x","papers":"x"}}"#);
+    let recovery = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{one}@{DOMAIN}","proof":"x","papers":"x"}}"#);
     for wrong in [recovery, request.replace("lift v1", "lift v2"), request.replace(r#""hold":1"#, r#""hold":"1""#), lifting(&two, 1, court)] {
         assert!(matches!(lift(&one, &wrong, both(&wrong)), Err(HoldError::Request { .. })), "{wrong}");
     }
@@ -274,6 +275,9 @@ fn a_legal_hold_is_lifted_by_two_officers_and_by_nobody_less() {
     assert!(matches!(lift(&one, &other, both(&other)), Err(HoldError::OtherAuthority { number: 1 })));
     let none = lifting(&one, 3, court);
     assert!(matches!(lift(&one, &none, both(&none)), Err(HoldError::NoHold { number: 3 })));
+    // Signed before it was set, whoever knew that it would be.
+    let early = |request: &str| vec![first.signs(request, NOW), second.signs(request, NOW - Duration::seconds(1))];
+    assert!(matches!(lift(&one, &request, early(&request)), Err(HoldError::Approval(ApprovalError::Signature { number: 2, .. }))));
     assert!(hold::show(&gateway, &one).unwrap().iter().all(|hold| hold.holds));
     // Two: that hold alone, and once.
     let shown = lift(&one, &request, both(&request)).unwrap();
@@ -316,7 +320,7 @@ fn a_legal_hold_outlasts_deletion_and_ends_by_its_own_authority() {
     assert_eq!((at(29), at(31), at(50), deleted()), (0, 0, 0, 1));
     let lift = |number, authority: &str| {
         let request = lifting(&one, number, authority);
-        hold::lift(&gateway, &lists, &one, &SignedLift { approvals: officers.iter().map(|officer| officer.signs(&request, NOW)).collect(), request })
+        hold::lift(&gateway, &lists, &one, &SignedRequest { approvals: officers.iter().map(|officer| officer.signs(&request, NOW)).collect(), request })
     };
     assert!(matches!(lift(1, "广州市公安局"), Err(HoldError::OtherAuthority { number: 1 })));
     assert!(matches!(lift(2, "广州市公安局"), Err(HoldError::NoHold { number: 2 })), "it is over");
@@ -330,8 +334,9 @@ fn a_legal_hold_outlasts_deletion_and_ends_by_its_own_authority() {
     hold::set(&gateway, &one, &Word { authority: court.into(), reason: "x".into(), until_unix_millis: Some(until(150)) }).unwrap();
     delete();
     assert_eq!((at(149), at(151), deleted()), (0, 1, 0));
-    // One without an end ends when it is lifted.
+    // One without an end ends when it is lifted; officers' lists are of the first days, and they sign after it was set.
     delete();
+    city.clock.set(NOW);
     hold::set(&gateway, &one, &Word { authority: court.into(), reason: "x".into(), until_unix_millis: None }).unwrap();
     assert_eq!((at(190), at(9_000), deleted()), (0, 0, 1));
     city.clock.set(NOW);

@@ -405,3 +405,21 @@ fn a_fault_at_any_commit_doubles_no_evidence_and_forgets_nobody() {
         assert!(commit >= 2, "{fault:?}: {commit}");
     }
 }
+
+/// Whoever is told of anything elsewhere hears so that somebody else may open the mailbox: in it nobody may be reading.
+#[test]
+fn what_owners_must_hear_is_told_elsewhere_too() {
+    let (city, phones) = (City::found(), Phones::new());
+    let gateway = open(&city);
+    let (mine, theirs) = (mailbox_of(&gateway, 0), mailbox_of(&gateway, 1));
+    enrolled(&gateway, &phones, &mine, PHONE);
+    for mailbox in [&mine, &theirs] {
+        gateway.directory.withdraw_password(policies::mailbox::MailboxNumber::parse(mailbox).unwrap(), true, NOW).unwrap();
+    }
+    assert_eq!(mailgw::flow::owner_notices::tell_all(&gateway).unwrap(), 2);
+    assert_eq!(all(&*city.store, "notification arrived").len(), 1);
+    city.clock.set(NOW + Duration::minutes(10));
+    turn(&gateway, &phones).unwrap();
+    let texts = phones.take();
+    assert_eq!((texts.len(), texts[0].template), (1, "arrived"));
+}

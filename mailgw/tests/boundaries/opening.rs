@@ -4,7 +4,8 @@ use mailgw::bureau::registries;
 use mailgw::directory::{DirectoryError, Refusal, Scope, Words};
 use mailgw::flow::opening::answer::{self, Acceptance, Refusal as Answer};
 use mailgw::flow::opening::findings::Findings;
-use mailgw::flow::opening::further_document::{self, FurtherDocument};
+use mailgw::flow::approval::{ApprovalError, SignedRequest};
+use mailgw::flow::opening::further_document::{self, By, FurtherDocument};
 use mailgw::flow::opening::renaming::{Renaming, rename};
 use mailgw::flow::opening::{Application, OpeningError, Sent, Shown, apply, lapse, show, withdraw};
 use mailgw::record::application::State;
@@ -12,6 +13,7 @@ use mailgw::service::TypedPassword;
 use ::secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
+use super::recovery::Officer;
 use super::*;
 use crate::city::DOMAIN;
 
@@ -294,17 +296,19 @@ fn a_person_is_renamed_by_what_proves_it_as_an_opening() {
     assert!(mail.subject().unwrap().ends_with("The holder of your mailbox was renamed") && !mail.body_text(0).unwrap().contains(name), "{mail:?}");
 }
 
-/// A renewed card leads to the mailbox, and later counts in its recovery: it takes what an opening takes.
+/// A renewed card leads to the mailbox, and later counts in its recovery: it takes what an opening takes, and a document that is held.
 #[test]
 fn a_further_document_is_taken_in_by_what_proves_it_as_an_opening() {
     let city = City::found();
     let gateway = registered(&city);
     let (id_type, id_no, name) = PEOPLE[0];
     let number = gateway.directory.find_person(&Document::parse(id_type, id_no, today(NOW)).unwrap()).unwrap().unwrap().number;
-    let add = |name: &str, findings: Findings| {
+    let held = |id_type: &str, id_no: &str| By::Held { id_type: id_type.into(), id_no: typed(id_no) };
+    let add_by = |name: &str, by: By, findings: Findings| {
         let document = Words { id_type: Some("03".into()), id_no: Some("E12345678".into()), name: Some(name.into()), ..Words::default() };
-        further_document::add(&gateway, number, &FurtherDocument { mailbox: number.to_string(), document, findings })
+        further_document::add(&gateway, &city.more_lists(), number, &FurtherDocument { mailbox: number.to_string(), document, by, findings })
     };
+    let add = |name: &str, findings: Findings| add_by(name, held(id_type, id_no), findings);
     let (before, leaves, picture) = (all(&*city.store, "account"), city.store.stream_length(STREAM).unwrap(), hex(&digest(b"a picture")));
     assert!(matches!(add(name, findings(None, None, &[])), Err(OpeningError::NotEnough { document, person }) if document == "none" && person == "none"));
     assert!(matches!(add(name, findings(Some("original"), None, &[])), Err(OpeningError::NotEnough { .. })));
@@ -313,14 +317,65 @@ fn a_further_document_is_taken_in_by_what_proves_it_as_an_opening() {
     assert!(matches!(add(name, findings(Some("copy"), Some("video"), &["a picture"])), Err(OpeningError::Evidence)));
     assert!(matches!(add(name, findings(Some("looked"), Some("video"), &[])), Err(OpeningError::Finding(word)) if word == "looked"));
     assert!(matches!(add(name, Findings { papers: " ".into(), ..findings(Some("original"), Some("present"), &[]) }), Err(OpeningError::Papers)));
-    assert!(matches!(add("陈别名", findings(Some("original"), Some("present"), &[])), Err(OpeningError::Directory(DirectoryError::OtherName { .. }))));
+    let seen = || findings(Some("original"), Some("present"), &[]);
+    assert!(matches!(add("陈别名", seen()), Err(OpeningError::Directory(DirectoryError::OtherName { .. }))));
+    // With another's, with one that nobody has, with itself, with what is none: the name alone is a namesake's, too.
+    for (id_type, id_no) in [(PEOPLE[1].0, PEOPLE[1].1), ("06", "H12345678"), ("03", "E12345678")] {
+        assert!(matches!(add_by(name, held(id_type, id_no), seen()), Err(OpeningError::Directory(DirectoryError::NotHeld { mailbox })) if mailbox == number), "{id_type}");
+    }
+    assert!(matches!(add_by(name, held("01", "440106189602290016"), seen()), Err(OpeningError::HeldDocument(_))));
     assert!(all(&*city.store, "account") == before && city.store.stream_length(STREAM).unwrap() == leaves && all(&*city.store, "owner notice").is_empty());
     add(name, findings(Some("copy"), Some("video"), &[&picture])).unwrap();
     let Some(Event::DocumentProved(told)) = events(&*city.store).pop() else { panic!("the log does not know of it") };
     assert_eq!((told.document, told.person, told.document_grade.as_str(), told.person_grade.as_str(), told.evidence), (vec!["operator-copy".to_owned()], vec!["operator-video".to_owned()], "shown", "shown", vec![picture]));
-    assert_eq!(told.papers, hex(&digest("counter 12, form 91".as_bytes())));
+    assert!(told.papers == hex(&digest("counter 12, form 91".as_bytes())) && told.held_shown);
     let found = gateway.directory.find_person(&Document::parse("03", "E12345678", today(NOW)).unwrap()).unwrap().unwrap();
     assert_eq!((found.number, all(&*city.store, "owner notice").len()), (number, 1));
+}
+
+/// Where none that is held can be shown any more: two officers sign for that very document, whose number stands nowhere in what they sign.
+#[test]
+fn a_further_document_of_one_who_lost_all_is_taken_in_by_two_officers() {
+    let city = City::found();
+    let gateway = registered(&city);
+    let (id_type, id_no, name) = PEOPLE[0];
+    let find = |id_type: &str, id_no: &str| gateway.directory.find_person(&Document::parse(id_type, id_no, today(NOW)).unwrap()).unwrap().map(|account| account.number);
+    let number = find(id_type, id_no).unwrap();
+    let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
+    let [one, two] = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
+    let salt = "00112233445566778899aabbccddeeff";
+    let asked = |id_no: &str| {
+        let document = hex(&digest(format!("{id_no}\n{salt}\n").as_bytes()));
+        format!(r#"{{"kind":"suiyin mailbox document v1","mailbox":"{number}@{DOMAIN}","id_type":"03","document":"{document}","proof":"passport read by chip, face compared","papers":"form 93"}}"#)
+    };
+    let add = |id_no: &str, salt: &str, request: &str, approvals: Vec<String>| {
+        let document = Words { id_type: Some("03".into()), id_no: Some(id_no.into()), name: Some(name.into()), ..Words::default() };
+        let by = By::Officers { signed: SignedRequest { request: request.into(), approvals }, salt: typed(salt) };
+        further_document::add(&gateway, &city.more_lists(), number, &FurtherDocument { mailbox: number.to_string(), document, by, findings: findings(Some("original"), Some("present"), &[]) })
+    };
+    let both = |request: &str| vec![one.signs(request, NOW), two.signs(request, NOW)];
+    let request = asked("E12345678");
+    let before = (all(&*city.store, "account"), city.store.stream_length(STREAM).unwrap());
+    // Of another kind, for another gateway or mailbox, of another type, saying nothing.
+    let other = find(PEOPLE[1].0, PEOPLE[1].1).unwrap();
+    for (from, to) in [("document v1", "document v2"), (DOMAIN, "mail.elsewhere.example"), (&number.to_string(), &other.to_string()), (r#""id_type":"03""#, r#""id_type":"06""#), ("form 93", " "), (r#""papers""#, r#""paper""#)] {
+        let wrong = request.replace(from, to);
+        assert!(wrong != request && matches!(add("E12345678", salt, &wrong, both(&wrong)), Err(OpeningError::Request { .. })), "{wrong}");
+    }
+    // Another document than they signed for, another salt, one that could be tried out.
+    for (id_no, salt) in [("E12345679", salt), ("E12345678", "00112233445566778899aabbccddeefe"), ("E12345678", "0011"), ("E12345678", "")] {
+        let refused = add(id_no, salt, &request, both(&request)).unwrap_err();
+        assert!(matches!(refused, OpeningError::Request { .. }) && !refused.to_string().contains("1234567"), "{refused}");
+    }
+    // One officer; one who signed other words.
+    assert!(matches!(add("E12345678", salt, &request, vec![one.signs(&request, NOW)]), Err(OpeningError::Approval(ApprovalError::Officers))));
+    assert!(matches!(add("E12345678", salt, &request, vec![one.signs(&request, NOW), two.signs(&asked("E12345679"), NOW)]), Err(OpeningError::Approval(ApprovalError::Signature { number: 2, .. }))));
+    assert!((all(&*city.store, "account"), city.store.stream_length(STREAM).unwrap()) == before && find("03", "E12345678").is_none());
+    add("E12345678", salt, &request, both(&request)).unwrap();
+    assert_eq!(find("03", "E12345678"), Some(number));
+    let Some(Event::DocumentProved(told)) = events(&*city.store).pop() else { panic!("the log does not know of it") };
+    assert_eq!((told.held_shown, told.request, told.officers), (false, Some(hex(&digest(request.as_bytes()))), vec!["A-1".to_owned(), "A-2".to_owned()]));
+    assert!(matches!(add("E12345678", salt, &request, both(&request)), Err(OpeningError::Directory(DirectoryError::Spent))));
 }
 
 #[test]

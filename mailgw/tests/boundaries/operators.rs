@@ -16,10 +16,10 @@ use time::Duration;
 
 use super::recovery::Officer;
 use super::*;
-use crate::city::REVOKED;
+use crate::city::{DOMAIN, REVOKED};
 
 fn order(mailbox: &str, order: &str, papers: &str) -> String {
-    format!(r#"{{"kind":"suiyin mailbox operator v1","mailbox":"{mailbox}","order":{order},"papers":"{papers}"}}"#)
+    format!(r#"{{"kind":"suiyin mailbox operator v1","mailbox":"{mailbox}@{DOMAIN}","order":{order},"papers":"{papers}"}}"#)
 }
 
 /// What an author's own program says, and the domain's mail.
@@ -45,9 +45,13 @@ fn an_officer_names_the_first_and_the_first_names_others() {
     let firm = gateway.directory.open(applicant, NewPassword::Generated, NOW).unwrap();
     let (number, mailbox) = (firm.account.number, firm.account.mailbox());
     let done = |request: &str, approval: String| carry_out(&gateway, &city.more_lists(), &Application { request: request.into(), approval });
-    let first = order(&mailbox, &format!(r#"{{"citizen":{{"mailbox":"{}","first":true}}}}"#, chen.mailbox()), "letter 17");
+    let first = order(&mailbox, &format!(r#"{{"citizen":{{"mailbox":"{}@{DOMAIN}","first":true}}}}"#, chen.mailbox()), "letter 17");
     // Another form, other words than were signed, long ago, somebody without that power, one who is an officer no more.
     assert!(matches!(done("{}", officer.signs("{}", NOW)), Err(OperatorOrderError::Request { .. })));
+    // For another gateway, or for any.
+    for elsewhere in [first.replacen(DOMAIN, "mail.elsewhere.example", 1), first.replace(DOMAIN, "mail.elsewhere.example"), first.replacen(&format!("@{DOMAIN}"), "", 1), first.replace(&format!("@{DOMAIN}\",\"first"), "\",\"first")] {
+        assert!(elsewhere != first && matches!(done(&elsewhere, officer.signs(&elsewhere, NOW)), Err(OperatorOrderError::Request { .. })), "{elsewhere}");
+    }
     assert!(matches!(done(&first, officer.signs("{}", NOW)), Err(OperatorOrderError::Signature { .. })));
     assert!(matches!(done(&first, officer.signs(&first, NOW - Duration::days(2))), Err(OperatorOrderError::Signature { .. })));
     let (clerk, former) = (Officer::new(&city, &keys, 83, "A-3", "6.2"), Officer::new(&city, &keys, REVOKED, "A-4", "6.1"));
@@ -63,7 +67,7 @@ fn an_officer_names_the_first_and_the_first_names_others() {
     assert_eq!((shown.number, shown.first, shown.named_by.as_str()), (1, true, "officer A-1"));
     assert!(matches!(done(&first, officer.signs(&first, NOW)), Err(OperatorOrderError::Directory(DirectoryError::Operator(OperatorError::Already { .. } | OperatorError::Spent)))));
     // The first names another, who names nobody.
-    let second = order(&mailbox, &format!(r#"{{"citizen":{{"mailbox":"{}"}}}}"#, li.mailbox()), "letter 18");
+    let second = order(&mailbox, &format!(r#"{{"citizen":{{"mailbox":"{}@{DOMAIN}"}}}}"#, li.mailbox()), "letter 18");
     let third = order(&mailbox, r#"{"named":{"name":"王五"}}"#, "letter 19");
     assert_eq!(done(&second, own.signs(&second, NOW)).unwrap().named_by, "operator 1");
     assert!(matches!(done(&third, others.signs(&third, NOW)), Err(OperatorOrderError::Stranger)));

@@ -46,10 +46,13 @@ fn every_act_is_told_once_in_both_languages_and_nothing_secret_with_it() {
     directory.withdraw_password(number, false, NOW).unwrap();
     directory.name_operator(firm, &Somebody::Named("李四".into()), false, &Ordered { by: By::Officer("A-1".into()), request: "one".into() }, NOW).unwrap();
     let operators = app_password(&gateway, firm, Some(1));
+    app_password(&gateway, firm, None);
+    app_password(&gateway, firm, Some(1));
+    directory.end_operator(firm, 1, &Ordered { by: By::Counter, request: "two".into() }, NOW).unwrap();
     // A crash: nothing was told yet, and everything is.
     drop(gateway);
     let gateway = city.gateway(Arc::clone(&city.store));
-    assert_eq!((tell_all(&gateway).unwrap(), tell_all(&gateway).unwrap()), (6, 0));
+    assert_eq!((tell_all(&gateway).unwrap(), tell_all(&gateway).unwrap()), (9, 0));
     let all = read(&gateway, number);
     let subjects: Vec<&str> = all.iter().map(|(subject, _)| subject.as_str()).collect();
     assert_eq!(subjects, [
@@ -57,7 +60,11 @@ fn every_act_is_told_once_in_both_languages_and_nothing_secret_with_it() {
         "您的邮箱撤销了一个程序专用密码 / An app password of your mailbox was withdrawn", "您的邮箱密码已停用 / The password of your mailbox was withdrawn",
     ]);
     let told = read(&gateway, firm);
-    assert!(told[0].1.contains("第 1 号操作员") && told[1].1.contains("“手机”（可用于 imap, smtp），供第 1 号操作员使用"), "{told:?}");
+    assert!(told[0].1.contains("第 1 号操作员") && told[1].1.contains("（可用于 imap, smtp），供第 1 号操作员使用"), "{told:?}");
+    // Which of them went with the operator.
+    let (subject, ended) = told.last().unwrap();
+    assert_eq!(subject, "您的邮箱停用了一名操作员 / An operator of your mailbox was ended");
+    assert!(ended.contains("第 1 号操作员已停用，不能再登录本邮箱，其第 1、3 号程序专用密码一并撤销") && ended.contains("withdrawn with it: 1, 3"), "{ended}");
     for (_, text) in all.iter().chain(&told) {
         assert!(text.starts_with("您好：") && text.find("Dear owner,").unwrap() > text.find("请立即联系服务窗口").unwrap(), "{text}");
         for secret in [set.expose().expose_secret(), app.as_str(), operators.as_str(), PEOPLE[0].1, PEOPLE[0].2, "李四", "91440101MAT000018G"] {

@@ -14,7 +14,7 @@ use ::secrecy::ExposeSecret as _;
 use time::{Duration, OffsetDateTime};
 
 use super::*;
-use crate::city::REVOKED;
+use crate::city::{DOMAIN, REVOKED};
 
 /// Somebody with a certificate who signs.
 pub struct Officer {
@@ -50,7 +50,7 @@ fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
     let (number, mailbox) = (account.number, account.mailbox());
     let old = gateway.directory.set_password(number, &NewPassword::Generated, false, NOW).unwrap();
     let (_, app) = gateway.directory.new_app_password(number, None, &AppPasswordName::parse("手机").unwrap(), &[Scope::Imap], NOW).unwrap();
-    let request = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}","proof":"card read by chip, face compared","papers":"counter 12, form 91"}}"#);
+    let request = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}@{DOMAIN}","proof":"card read by chip, face compared","papers":"counter 12, form 91"}}"#);
     let at = |offset: Duration| NOW + offset;
     let applied = |request: &str, approvals: Vec<String>, (id_type, id_no, name): (&str, &str, &str)| {
         let typed = |text: &str| TypedPassword::new(text.to_owned());
@@ -61,6 +61,10 @@ fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
     assert!(matches!(applied(&request, both(&request), PEOPLE[1]), Err(RecoveryError::NotTheOwner)));
     assert!(matches!(applied(&request, both(&request), (PEOPLE[0].0, PEOPLE[0].1, "李志强")), Err(RecoveryError::NotTheOwner)));
     assert!(matches!(applied("{}", both("{}"), PEOPLE[0]), Err(RecoveryError::Request { .. })));
+    // Signed for another gateway, or for any.
+    for elsewhere in [request.replace(DOMAIN, "mail.elsewhere.example"), request.replace(&format!("@{DOMAIN}"), "")] {
+        assert!(elsewhere != request && matches!(applied(&elsewhere, both(&elsewhere), PEOPLE[0]), Err(RecoveryError::Request { .. })), "{elsewhere}");
+    }
     // One officer, the same twice, the same person with two keys, other words, long ago, one who is none, one who is no more.
     let again = Officer::new(&city, &keys, 82, "A-1", "6.1");
     assert!(matches!(applied(&request, vec![one.signs(&request, NOW)], PEOPLE[0]), Err(RecoveryError::Approval(ApprovalError::Officers))));
@@ -123,7 +127,7 @@ fn an_institution_gets_a_new_password_by_its_code_and_its_name() {
     directory.name_operator(number, &Somebody::Named("李四".into()), false, &Ordered { by: By::Officer("A-1".into()), request: "one".into() }, NOW).unwrap();
     let app = |operator| directory.new_app_password(number, operator, &AppPasswordName::parse("电脑").unwrap(), &[Scope::Imap], NOW).unwrap().1;
     let apps = [app(None), app(Some(1))];
-    let asked = |mailbox: &str, form: &str| format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}","proof":"licence and legal representative seen","papers":"counter 12, form {form}"}}"#);
+    let asked = |mailbox: &str, form: &str| format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}@{DOMAIN}","proof":"licence and legal representative seen","papers":"counter 12, form {form}"}}"#);
     let applied = |request: &str, papers: Papers| apply(&gateway, &city.more_lists(), &Application { request: request.into(), approvals: vec![one.signs(request, NOW), two.signs(request, NOW)], papers });
     let institution = |code: &str, name: &str| Papers::Institution { code: code.into(), name: name.into() };
     let request = asked(&mailbox, "91");
@@ -158,4 +162,108 @@ fn an_institution_gets_a_new_password_by_its_code_and_its_name() {
     let view = gateway.messages.view(&mailbox, "INBOX").unwrap();
     let last = gateway.messages.load(&view.folder, view.messages.last().unwrap().uid).unwrap();
     assert_eq!(mail_parser::MessageParser::new().parse(&last).unwrap().subject(), Some("您的邮箱密码已按申请重设 / The recovery of your mailbox is complete"));
+}
+
+/// Whose password was withdrawn cannot object with it: the officers know and sign for that, and it takes longer; whatever other way in there
+/// is ends it all the same.
+#[test]
+fn a_recovery_after_a_withdrawal_says_so_and_takes_longer() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let directory = &gateway.directory;
+    let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
+    let officers = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
+    let number = directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap().number;
+    let (_, app) = directory.new_app_password(number, None, &AppPasswordName::parse("手机").unwrap(), &[Scope::Imap], NOW).unwrap();
+    let plain = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{number}@{DOMAIN}","proof":"card read by chip","papers":"form 91"}}"#);
+    let [withdrawn, expressly] = ["true", "false"].map(|word| plain.replace(r#""proof""#, &format!(r#""withdrawn":{word},"proof""#)));
+    let typed = |text: &str| TypedPassword::new(text.to_owned());
+    let signed_at = |request: &str, at: OffsetDateTime| {
+        let papers = Papers::Citizen { id_type: PEOPLE[0].0.into(), id_no: typed(PEOPLE[0].1), name: typed(PEOPLE[0].2) };
+        apply(&gateway, &city.more_lists(), &Application { request: request.into(), approvals: officers.iter().map(|officer| officer.signs(request, at)).collect(), papers })
+    };
+    let applied = |request: &str| signed_at(request, NOW);
+    assert!(matches!(applied(&withdrawn), Err(RecoveryError::NotWithdrawn)));
+    directory.withdraw_password(number, false, NOW).unwrap();
+    assert!(matches!(applied(&plain), Err(RecoveryError::Withdrawn)) && matches!(applied(&expressly), Err(RecoveryError::Withdrawn)));
+    // Nobody signs for it ahead.
+    assert!(matches!(signed_at(&withdrawn, NOW - Duration::hours(1)), Err(RecoveryError::Approval(ApprovalError::Signature { number: 1, .. }))));
+    assert!(directory.recovery(number).unwrap().is_none());
+    let shown = applied(&withdrawn).unwrap();
+    assert_eq!(shown.due_unix_millis - shown.since_unix_millis, 336 * 3_600_000);
+    let view = gateway.messages.view(&number.to_string(), "INBOX").unwrap();
+    let notice = mail_parser::MessageParser::new().parse(&gateway.messages.load(&view.folder, view.messages.last().unwrap().uid).unwrap()).unwrap().body_text(0).unwrap().into_owned();
+    assert!(notice.contains("本邮箱的密码已由服务窗口停用") && notice.contains("The counter withdrew its password."), "{notice}");
+    let Some(begun) = events(&*city.store).into_iter().find_map(|event| if let Event::RecoveryBegun(begun) = event { Some(begun) } else { None }) else { panic!("the log does not know of it") };
+    assert!(begun.withdrawn);
+    let complete = || directory.complete_recovery(number, &NewPassword::Generated, city.clock.now());
+    city.clock.set(NOW + Duration::hours(335));
+    assert!(matches!(complete(), Err(DirectoryError::CoolingOff { .. })));
+    // A program's password ends it.
+    let logins = Logins { directory: Arc::clone(directory), clock: Arc::clone(&city.clock) as Arc<dyn Clock>, certificates: None, tokens: None };
+    assert!(logins.login(&number.to_string(), &Secret::new(app.expose().to_owned()), Visit { scope: Scope::Imap, peer: [192, 0, 2, 7].into() }).is_ok());
+    assert!(directory.recovery(number).unwrap().is_none());
+    // Completed there is a password again, and what is said of the next is that.
+    city.clock.set(NOW);
+    applied(&withdrawn.replace("form 91", "form 92")).unwrap();
+    city.clock.set(NOW + Duration::hours(336));
+    complete().unwrap();
+    city.clock.set(NOW);
+    assert!(directory.withdrawn(number).unwrap().0.is_none());
+    assert!(matches!(applied(&withdrawn.replace("form 91", "form 93")), Err(RecoveryError::NotWithdrawn)));
+    applied(&plain).unwrap();
+}
+
+/// Its password is withdrawn while a recovery is about to begin: one of both is told to look again.
+#[test]
+fn a_withdrawal_and_a_recovery_at_one_moment() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
+    let officers = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
+    let number = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap().number;
+    let request = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{number}@{DOMAIN}","proof":"x","papers":"x"}}"#);
+    let other = city.gateway(Arc::clone(&city.store));
+    let racing = store::Between::before_commit(Arc::clone(&city.store), 0, move || drop(other.directory.withdraw_password(number, true, NOW).unwrap()));
+    let typed = |text: &str| TypedPassword::new(text.to_owned());
+    let papers = Papers::Citizen { id_type: PEOPLE[0].0.into(), id_no: typed(PEOPLE[0].1), name: typed(PEOPLE[0].2) };
+    let approvals = officers.iter().map(|officer| officer.signs(&request, NOW)).collect();
+    let raced = apply(&city.gateway(Arc::new(racing)), &city.more_lists(), &Application { request, approvals, papers });
+    assert!(matches!(raced, Err(RecoveryError::Directory(DirectoryError::Busy))), "{raced:?}");
+    assert!(gateway.directory.recovery(number).unwrap().is_none() && gateway.directory.withdrawn(number).unwrap().0.is_some());
+}
+
+/// A document that the counter took in lately leads two honest officers nowhere; it is told from when on it counts, and not its number.
+#[test]
+fn a_document_of_yesterday_recovers_nothing() {
+    use mailgw::directory::{Binding, HolderProof};
+    use policies::identity::PersonName;
+    use policies::mailbox::Proofs;
+
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let directory = &gateway.directory;
+    let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
+    let officers = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
+    let card = Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap();
+    let number = directory.find_person(&card).unwrap().unwrap().number;
+    let proof = HolderProof { proofs: Proofs::default(), document_grade: "proved".into(), person_grade: "proved".into(), evidence: Vec::new(), papers: "ab".into() };
+    let added = |days| directory.add_document(number, &Document::parse("03", "E12345678", today(NOW)).unwrap(), &PersonName::parse(PEOPLE[0].2).unwrap(), &Binding::Held(card.clone()), &proof, NOW - Duration::days(days));
+    added(29).unwrap();
+    let request = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{number}@{DOMAIN}","proof":"x","papers":"x"}}"#);
+    let typed = |text: &str| TypedPassword::new(text.to_owned());
+    let applied = |id_no: &str, name: &str| {
+        let papers = Papers::Citizen { id_type: "03".into(), id_no: typed(id_no), name: typed(name) };
+        apply(&gateway, &city.more_lists(), &Application { request: request.clone(), approvals: officers.iter().map(|officer| officer.signs(&request, NOW)).collect(), papers })
+    };
+    let young = applied("E12345678", PEOPLE[0].2).unwrap_err();
+    let said = young.to_string();
+    assert!(matches!(young, RecoveryError::Directory(DirectoryError::DocumentYoung { .. })) && said.contains("T08:00:00Z") && !said.contains("12345678"), "{said}");
+    assert_eq!(runtime::exit::Problem::from(young).code, "document-young");
+    // To whom the name is not known nothing is told of it.
+    assert!(matches!(applied("E12345678", "李志强"), Err(RecoveryError::NotTheOwner)) && matches!(applied("E12345679", PEOPLE[0].2), Err(RecoveryError::NotTheOwner)));
+    assert!(directory.recovery(number).unwrap().is_none());
+    // A day later it is as good as any.
+    city.clock.set(NOW + Duration::hours(24));
+    applied("E12345678", PEOPLE[0].2).unwrap();
 }

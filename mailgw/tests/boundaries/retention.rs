@@ -1,17 +1,19 @@
 //! What is remembered of a push ends with its kind's days; messages stay, an order of a court beats the policy, and a trial ends nothing.
 
 use mailgw::flow::evidence::{self as kept, EvidenceError, Wanted};
-use mailgw::flow::hold::{SignedLift, Word, lift as lifted, set};
+use mailgw::flow::approval::{ApprovalError, SignedRequest};
+use mailgw::flow::hold::{Word, lift as lifted, set};
 use mailgw::flow::push::Order;
-use mailgw::flow::retention::{By, RetentionError, hold as held_by, holds, retain};
+use mailgw::flow::retention::{By, RetentionError, hold as held_by, holds, release as released, retain};
 use mailgw::record::hold::Held;
-use runtime::clock::Clock as _;
+use runtime::clock::{Clock as _, FakeClock};
 
 use super::archive::lifting;
 use super::evidence::install;
 use super::month::order;
 use super::recovery::Officer;
 use super::*;
+use crate::city::DOMAIN;
 
 /// A kind whose evidence ends after ten days.
 const GAS: &str = r#"
@@ -36,26 +38,43 @@ type = "fen"
 max = "500.00"
 "#;
 
-fn hold(gateway: &Gateway, held: &Held, order: &str, holds: bool) -> Result<usize, RetentionError> {
-    let by = By { authority: "广州市中级人民法院".into(), order: order.into(), until_unix_millis: None };
-    held_by(gateway, held, &by, holds).map(|all| all.len())
+const COURT: &str = "广州市中级人民法院";
+
+fn hold(gateway: &Gateway, held: &Held, order: &str) -> Result<usize, RetentionError> {
+    let by = By { authority: COURT.into(), order: order.into(), until_unix_millis: None };
+    held_by(gateway, held, &by).map(|all| all.len())
+}
+
+fn releasing(held: &Held, authority: &str) -> String {
+    let held = serde_json::to_string(held).unwrap();
+    format!(r#"{{"kind":"suiyin retention release v1","domain":"{DOMAIN}","held":{held},"authority":"{authority}","order":"(2026)粤01民初8号","papers":"counter 12, form 91"}}"#)
+}
+
+/// Two officers' keys, in a place of their own.
+fn officers(city: &City, place: &str) -> [Officer; 2] {
+    let keys = KeyStore::create(&city.path(place).join("keys"), &city::passphrase()).unwrap();
+    [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(city, &keys, serial, number, "6.1"))
+}
+
+/// Officers' lists are of these days: what is set then is ended then.
+fn in_the_first_days<T>(clock: &FakeClock, does: impl FnOnce() -> T) -> T {
+    let now = clock.now();
+    clock.set(NOW);
+    let done = does();
+    clock.set(now);
+    done
 }
 
 /// A court's word on a mailbox, and its end.
-fn hold_mailbox(gateway: &Gateway, mailbox: &str, reason: &str) -> u64 {
-    let word = Word { authority: "广州市中级人民法院".into(), reason: reason.into(), until_unix_millis: None };
-    set(gateway, mailbox, &word).unwrap().last().unwrap().number
+fn hold_mailbox(clock: &FakeClock, gateway: &Gateway, mailbox: &str, reason: &str) -> u64 {
+    let word = Word { authority: COURT.into(), reason: reason.into(), until_unix_millis: None };
+    in_the_first_days(clock, || set(gateway, mailbox, &word).unwrap().last().unwrap().number)
 }
 
 fn lift(city: &City, gateway: &Gateway, mailbox: &str, number: u64) {
-    let keys = KeyStore::create(&city.path(&format!("officers of hold {number}")), &city::passphrase()).unwrap();
-    let request = lifting(mailbox, number, "广州市中级人民法院");
-    let approvals = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(city, &keys, serial, number, "6.1").signs(&request, NOW));
-    // The officers' lists are of these days.
-    let now = city.clock.now();
-    city.clock.set(NOW);
-    lifted(gateway, &city.more_lists(), mailbox, &SignedLift { request, approvals: approvals.to_vec() }).unwrap();
-    city.clock.set(now);
+    let request = lifting(mailbox, number, COURT);
+    let approvals = officers(city, &format!("officers of hold {number}")).map(|officer| officer.signs(&request, NOW)).to_vec();
+    in_the_first_days(&city.clock, || lifted(gateway, &city.more_lists(), mailbox, &SignedRequest { request, approvals }).unwrap());
 }
 
 fn city() -> City {
@@ -106,15 +125,14 @@ fn what_is_over_ends_messages_stay_and_a_hold_beats_the_policy() {
     assert_eq!((names(&trial.over), left(&city)), (vec![("first".into(), false), ("second".into(), false)], before));
     // Both are held: one by its name, one by a mailbox that it speaks of.
     let of = |batch: &str| Held::Push { bureau: FUND.into(), batch: batch.into() };
-    assert!(matches!(hold(&gateway, &of("none"), "x", true), Err(RetentionError::UnknownBatch { .. })));
-    assert!(matches!(hold(&gateway, &of("first"), "", true), Err(RetentionError::Word { .. })));
+    assert!(matches!(hold(&gateway, &of("none"), "x"), Err(RetentionError::UnknownBatch { .. })));
+    assert!(matches!(hold(&gateway, &of("first"), ""), Err(RetentionError::Word { .. })));
     let until = |hours: i64| By { authority: "a".into(), order: "b".into(), until_unix_millis: Some(u64::try_from((NOW + time::Duration::days(11) + time::Duration::hours(hours)).unix_timestamp() * 1_000).unwrap()) };
-    assert!(matches!(held_by(&gateway, &of("first"), &until(0), true), Err(RetentionError::Until)));
-    hold(&gateway, &of("first"), "(2026)粤01民初1号", true).unwrap();
-    let number = hold_mailbox(&gateway, &mailbox, "(2026)粤01民初2号");
+    assert!(matches!(held_by(&gateway, &of("first"), &until(0)), Err(RetentionError::Until)));
+    in_the_first_days(&city.clock, || hold(&gateway, &of("first"), "(2026)粤01民初1号")).unwrap();
+    let number = hold_mailbox(&city.clock, &gateway, &mailbox, "(2026)粤01民初2号");
     assert_eq!((names(&retain(&gateway, false).unwrap().over), left(&city)), (vec![("first".into(), true), ("second".into(), true)], before));
     lift(&city, &gateway, &mailbox, number);
-    assert!(matches!(hold(&gateway, &of("second"), "x", false), Err(RetentionError::NotHeld)));
     assert_eq!(holds(&gateway).unwrap().len(), 1);
     // One ends: nothing of it is left but its name and the messages.
     retain(&gateway, false).unwrap();
@@ -126,8 +144,12 @@ fn what_is_over_ends_messages_stay_and_a_hold_beats_the_policy() {
     city.clock.set(NOW);
     assert!(matches!(go(&city, &gateway, &second), Err(PushError::Removed { .. })), "it is not delivered twice");
     city.clock.set(NOW + time::Duration::days(11));
-    // A hold that has its end holds until then, and not a moment longer.
-    held_by(&gateway, &of("first"), &until(1), true).unwrap();
+    // A hold that has its end holds until then, and not a moment longer; another authority's ends none.
+    held_by(&gateway, &of("first"), &until(1)).unwrap();
+    assert_eq!(holds(&gateway).unwrap().len(), 2);
+    let request = releasing(&of("first"), COURT);
+    let approvals = officers(&city, "officers").map(|officer| officer.signs(&request, NOW)).to_vec();
+    assert_eq!(in_the_first_days(&city.clock, || released(&gateway, &city.more_lists(), &SignedRequest { request, approvals })).unwrap().len(), 1);
     assert_eq!(names(&retain(&gateway, false).unwrap().over), vec![("first".into(), true)]);
     city.clock.set(NOW + time::Duration::days(11) + time::Duration::hours(1));
     retain(&gateway, false).unwrap();
@@ -159,7 +181,7 @@ fn a_package_for_a_court_holds_though_the_evidence_of_the_withdrawal_is_over() {
         (proved.index.ended.unwrap().batch, proved.index.files.contains_key("notice.eml"), readme.contains("ended with its days"))
     };
     assert_eq!(package("before"), ("second".to_owned(), true, false));
-    hold(&gateway, &Held::Push { bureau: FUND.into(), batch: "first".into() }, "(2026)粤01民初3号", true).unwrap();
+    hold(&gateway, &Held::Push { bureau: FUND.into(), batch: "first".into() }, "(2026)粤01民初3号").unwrap();
     city.clock.set(NOW + time::Duration::days(11));
     retain(&gateway, false).unwrap();
     // Revocation lists of the trial are of its first days.
@@ -179,9 +201,9 @@ fn a_sweep_that_goes_on_after_a_crash_heeds_an_order_that_came_since() {
     assert!(retain(&city.gateway(faulty(&city.store, Some((1, Fault::Lost)))), false).is_err());
     let before = left(&city);
     let cut = Held::Push { bureau: FUND.into(), batch: "cut".into() };
-    assert!(matches!(hold(&gateway, &cut, "late", true), Err(RetentionError::Removed { .. })), "nothing is said to be held that is going");
+    assert!(matches!(hold(&gateway, &cut, "late"), Err(RetentionError::Removed { .. })), "nothing is said to be held that is going");
     let mailbox = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap().mailbox();
-    let number = hold_mailbox(&gateway, &mailbox, "in time");
+    let number = hold_mailbox(&city.clock, &gateway, &mailbox, "in time");
     retain(&gateway, false).unwrap();
     assert_eq!(left(&city), before);
     lift(&city, &gateway, &mailbox, number);
@@ -198,7 +220,7 @@ fn an_order_on_a_mailbox_holds_what_did_not_reach_it() {
     gateway.directory.close(account.number, NOW).unwrap();
     assert_eq!(go(&city, &gateway, &bills(&city, "closed")).unwrap().counts.undeliverable, 1);
     kept::seal(&gateway, &city.lists).unwrap();
-    hold_mailbox(&gateway, &account.mailbox(), "(2026)粤01民初3号");
+    hold_mailbox(&city.clock, &gateway, &account.mailbox(), "(2026)粤01民初3号");
     city.clock.set(NOW + time::Duration::days(11));
     let over = retain(&gateway, false).unwrap().over;
     assert_eq!(over.iter().map(|over| over.held_by.as_deref()).collect::<Vec<_>>(), [Some("(2026)粤01民初3号")]);
@@ -287,18 +309,22 @@ fn a_hold_and_a_mark_at_one_moment() {
     let mailbox = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap().mailbox();
     let before = left(&city);
     // The holds were read and the mark is about to be made: the word comes first.
-    let (raced, other, held) = (Meanwhile::new(&city), Arc::clone(&gateway), mailbox.clone());
+    let (raced, other, held, clock) = (Meanwhile::new(&city), Arc::clone(&gateway), mailbox.clone(), Arc::clone(&city.clock));
     let racing = city.gateway(Arc::clone(&raced) as Arc<dyn Store>);
-    raced.says(0, move || assert_eq!(hold_mailbox(&other, &held, "(2026)粤01民初4号"), 1));
+    raced.says(0, move || assert_eq!(hold_mailbox(&clock, &other, &held, "(2026)粤01民初4号"), 1));
     retain(&racing, false).unwrap();
     assert_eq!(left(&city), before, "what the court holds is still there");
     let over = retain(&gateway, false).unwrap().over;
     assert_eq!(over.iter().map(|over| over.held_by.as_deref()).collect::<Vec<_>>(), [Some("(2026)粤01民初4号")]);
     lift(&city, &gateway, &mailbox, 1);
     // The word has its number and is about to be durable, and the mark comes first: the word holds from then on, and the push is gone.
-    let other = Arc::clone(&gateway);
-    raced.says(1, move || assert_eq!(retain(&other, false).unwrap().over.len(), 1));
-    let number = hold_mailbox(&racing, &mailbox, "(2026)粤01民初5号");
+    let (other, clock) = (Arc::clone(&gateway), Arc::clone(&city.clock));
+    raced.says(1, move || {
+        clock.set(NOW + time::Duration::days(11));
+        assert_eq!(retain(&other, false).unwrap().over.len(), 1);
+        clock.set(NOW);
+    });
+    let number = hold_mailbox(&city.clock, &racing, &mailbox, "(2026)粤01民初5号");
     assert_eq!(left(&city), [0; 6]);
     lift(&city, &gateway, &mailbox, number);
 }
@@ -312,6 +338,7 @@ fn orders_of_before_on_a_mailbox_hold_until_they_are_taken_back() {
     mailgw::flow::evidence::seal(&gateway, &city.lists).unwrap();
     let document = Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap();
     let mailbox = gateway.directory.find_person(&document).unwrap().unwrap().mailbox();
+    let officers = officers(&city, "officers");
     // As it was written then.
     let stored = format!(r#"{{"held":{{"mailbox":{{"mailbox":"{mailbox}"}}}},"authority":"广州市中级人民法院","order":"(2026)粤01民初9号","since_unix_millis":1}}"#);
     let key = Key::new("legal hold", &[b"mailbox", mailbox.as_bytes()]);
@@ -322,9 +349,70 @@ fn orders_of_before_on_a_mailbox_hold_until_they_are_taken_back() {
     let held = Held::Mailbox { mailbox: mailbox.clone() };
     assert_eq!(holds(&gateway).unwrap().iter().map(|hold| hold.held.clone()).collect::<Vec<_>>(), [held.clone()]);
     // None is made any more.
-    assert!(matches!(hold(&gateway, &held, "(2026)粤01民初10号", true), Err(RetentionError::OfMailbox)));
-    assert_eq!(hold(&gateway, &held, "(2026)粤01民初9号", false).unwrap(), 0);
-    assert!(matches!(hold(&gateway, &held, "(2026)粤01民初9号", false), Err(RetentionError::NotHeld)));
+    assert!(matches!(hold(&gateway, &held, "(2026)粤01民初10号"), Err(RetentionError::OfMailbox)));
+    let signed = |request: String| SignedRequest { approvals: officers.iter().map(|officer| officer.signs(&request, NOW)).collect(), request };
+    let release = |signed: SignedRequest| in_the_first_days(&city.clock, || released(&gateway, &city.more_lists(), &signed)).map(|all| all.len());
+    assert_eq!(release(signed(releasing(&held, COURT))).unwrap(), 0);
+    assert!(matches!(release(signed(releasing(&held, COURT))), Err(RetentionError::NotHeld)));
     assert_eq!(retain(&gateway, false).unwrap().over.iter().filter(|over| over.held_by.is_none()).count(), 1);
     assert_eq!(left(&city), [0; 6]);
+}
+
+/// As the end of a hold on a mailbox: the authority's word, two officers' hands, of today and since it was set, for this gateway, once.
+#[test]
+fn a_hold_on_a_push_ends_by_two_officers_and_by_nobody_less() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    go(&city, &gateway, &bills(&city, "first")).unwrap();
+    let held = Held::Push { bureau: FUND.into(), batch: "first".into() };
+    let word = |authority: &str, days: Option<i64>| By { authority: authority.into(), order: "(2026)粤01民初1号".into(), until_unix_millis: days.map(|days| u64::try_from((NOW + time::Duration::days(days)).unix_timestamp()).unwrap() * 1_000) };
+    let says = |authority: &str, days| held_by(&gateway, &held, &word(authority, days)).map(|all| all.len());
+    // One word makes it longer, and not shorter; another authority's stands beside it.
+    assert_eq!([says(COURT, Some(90)).unwrap(), says(COURT, Some(91)).unwrap(), says("广州市公安局", Some(2)).unwrap(), says(COURT, None).unwrap()], [1, 1, 2, 2]);
+    assert!(matches!(says(COURT, Some(91)), Err(RetentionError::Shorter)) && matches!(says("广州市公安局", Some(1)), Err(RetentionError::Shorter)));
+    let [one, two] = officers(&city, "officers");
+    let keys = KeyStore::create(&city.path("others").join("keys"), &city::passphrase()).unwrap();
+    let release = |request: &str, approvals: Vec<String>| released(&gateway, &city.more_lists(), &SignedRequest { request: request.into(), approvals });
+    let both = |request: &str| vec![one.signs(request, NOW), two.signs(request, NOW)];
+    let request = releasing(&held, COURT);
+    let few = |approvals| matches!(release(&request, approvals), Err(RetentionError::Approval(ApprovalError::Officers)));
+    let again = Officer::new(&city, &keys, 82, "A-1", "6.1");
+    assert!(few(vec![]) && few(vec![one.signs(&request, NOW)]) && few(vec![one.signs(&request, NOW), again.signs(&request, NOW)]));
+    for approval in [two.signs("other", NOW), two.signs(&request, NOW - time::Duration::days(2)), two.signs(&request, NOW - time::Duration::seconds(1))] {
+        assert!(matches!(release(&request, vec![one.signs(&request, NOW), approval]), Err(RetentionError::Approval(ApprovalError::Signature { number: 2, .. }))));
+    }
+    let clerk = Officer::new(&city, &keys, 83, "A-3", "6.2");
+    assert!(matches!(release(&request, vec![one.signs(&request, NOW), clerk.signs(&request, NOW)]), Err(RetentionError::Approval(ApprovalError::Trust(_)))));
+    // Of another kind, another form, another gateway; without papers; of another authority, of a push that is not held.
+    for wrong in [request.replace("release v1", "release v2"), request.replace(DOMAIN, "mail.elsewhere.example"), request.replace(r#""push""#, r#""pull""#), "{}".to_owned(), lifting("1234567897", 1, COURT)] {
+        assert!(wrong != request && matches!(release(&wrong, both(&wrong)), Err(RetentionError::Request { .. })), "{wrong}");
+    }
+    let bare = request.replace("counter 12, form 91", " ");
+    assert!(matches!(release(&bare, both(&bare)), Err(RetentionError::Word { what: "papers" })));
+    let other = releasing(&held, "somebody");
+    assert!(matches!(release(&other, both(&other)), Err(RetentionError::OtherAuthority)));
+    let none = releasing(&Held::Push { bureau: FUND.into(), batch: "second".into() }, COURT);
+    assert!(matches!(release(&none, both(&none)), Err(RetentionError::NotHeld)));
+    assert_eq!(holds(&gateway).unwrap().len(), 2);
+    // Two: that authority's alone, and once, though it is held again at that very moment.
+    assert_eq!(release(&request, both(&request)).unwrap().iter().map(|hold| hold.authority.as_str()).collect::<Vec<_>>(), ["广州市公安局"]);
+    says(COURT, None).unwrap();
+    assert!(matches!(release(&request, both(&request)), Err(RetentionError::Spent)));
+    let told: Vec<_> = events(&*city.store).into_iter().filter_map(|event| if let Event::HoldSet(told) = event { (!told.holds).then_some(told) } else { None }).collect();
+    assert_eq!((told.len(), told[0].officers.as_slice(), told[0].request.as_deref()), (1, ["A-1".to_owned(), "A-2".to_owned()].as_slice(), Some(hex(&digest(request.as_bytes())).as_str())));
+}
+
+/// One that stands where it stood before each authority had its own lasts, and ends with what that authority said since.
+#[test]
+fn a_hold_of_before_ends_with_its_authoritys() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    go(&city, &gateway, &bills(&city, "first")).unwrap();
+    let stored = format!(r#"{{"held":{{"push":{{"bureau":"{FUND}","batch":"first"}}}},"authority":"{COURT}","order":"(2026)粤01民初9号","since_unix_millis":1}}"#);
+    city.store.commit(store::Batch::new().put(Key::new("legal hold", &[b"push", FUND.as_bytes(), b"first"]), [b"\x01", stored.as_bytes()].concat())).unwrap();
+    let held = Held::Push { bureau: FUND.into(), batch: "first".into() };
+    assert_eq!(hold(&gateway, &held, "(2026)粤01民初10号").unwrap(), 2);
+    let request = releasing(&held, COURT);
+    let approvals = officers(&city, "officers").map(|officer| officer.signs(&request, NOW)).to_vec();
+    assert!(released(&gateway, &city.more_lists(), &SignedRequest { request, approvals }).unwrap().is_empty());
 }

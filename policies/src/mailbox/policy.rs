@@ -58,6 +58,8 @@ pub struct MailboxPolicy {
     deleted_percent: u16,
     warning_percent: Vec<u8>,
     cooling_off_hours: u16,
+    withdrawn_hours: u16,
+    document_days: u16,
     arrange_bytes: u64,
     arrange_bytes_of_all: u64,
     compressed: usize,
@@ -103,11 +105,13 @@ struct Limits {
     recovery: RecoveryLimits,
 }
 
-/// Absent in documents of before: three days.
+/// Absent in documents of before: three days, fourteen after a withdrawal, and thirty of a document.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecoveryLimits {
     cooling_off_hours: Option<Spanned<u16>>,
+    cooling_off_hours_after_withdrawal: Option<Spanned<u16>>,
+    document_days: Option<Spanned<u16>>,
 }
 
 /// Absent in documents of before: thirty days, and as much as the quota.
@@ -207,6 +211,15 @@ impl MailboxPolicy {
         if let Some(hours) = limits.recovery.cooling_off_hours.as_ref().filter(|hours| !(1..=720).contains(hours.get_ref())) {
             return Err(PolicyError::at(file, text, Some(hours.span()), "hours are 1 to 720"));
         }
+        // Whose owner cannot object by a login waits no less.
+        let withdrawn_hours = limits.recovery.cooling_off_hours_after_withdrawal.as_ref().map_or(cooling_off_hours.max(336), |hours| *hours.get_ref());
+        if let Some(hours) = limits.recovery.cooling_off_hours_after_withdrawal.as_ref().filter(|hours| !(cooling_off_hours..=2_160).contains(hours.get_ref())) {
+            return Err(PolicyError::at(file, text, Some(hours.span()), "hours are no fewer than without a withdrawal, and at most 2160"));
+        }
+        let document_days = limits.recovery.document_days.as_ref().map_or(30, |days| *days.get_ref());
+        if let Some(days) = limits.recovery.document_days.as_ref().filter(|days| *days.get_ref() > 365) {
+            return Err(PolicyError::at(file, text, Some(days.span()), "days are 0 to 365"));
+        }
         let warning_percent = limits.warnings.percent.as_ref().map_or_else(|| vec![80, 95], |percent| percent.get_ref().clone());
         let rises = warning_percent.windows(2).all(|two| two.first() < two.last()) && warning_percent.iter().all(|percent| (1..=99).contains(percent));
         if let Some(percent) = limits.warnings.percent.as_ref().filter(|_| !rises || warning_percent.len() > 8) {
@@ -229,6 +242,8 @@ impl MailboxPolicy {
             deleted_percent,
             warning_percent,
             cooling_off_hours,
+            withdrawn_hours,
+            document_days,
             notice_bytes: within(&limits.notices.reserve_bytes, 65_536, 1 << 30)?,
             arrange_bytes,
             arrange_bytes_of_all: within(&limits.arranging.bytes_of_all, arrange_bytes, 1 << 36)?,
@@ -292,9 +307,14 @@ impl MailboxPolicy {
         self.deleted_percent
     }
 
-    /// Hours between a proof of identity and the new password that it is for.
-    pub fn cooling_off_hours(&self) -> u16 {
-        self.cooling_off_hours
+    /// Hours between a proof of identity and the new password that it is for; `withdrawn`: the present one opens nothing.
+    pub fn cooling_off_hours(&self, withdrawn: bool) -> u16 {
+        if withdrawn { self.withdrawn_hours } else { self.cooling_off_hours }
+    }
+
+    /// Days after which a further document proves its owner.
+    pub fn document_days(&self) -> u16 {
+        self.document_days
     }
 
     /// How full a mailbox is when its owner is warned, ascending.
@@ -372,6 +392,8 @@ impl MailboxPolicy {
         line("percent of the quota that deleted messages take beside it", self.deleted_percent.to_string());
         line("owners are warned at percent", self.warning_percent.iter().map(u8::to_string).collect::<Vec<_>>().join(", "));
         line("hours until a recovery is completed", self.cooling_off_hours.to_string());
+        line("hours until a recovery is completed whose mailbox has no password", self.withdrawn_hours.to_string());
+        line("days after which a further document proves its owner", self.document_days.to_string());
         line("bytes that messages being ordered take", format!("{} for one order, {} for all", self.arrange_bytes, self.arrange_bytes_of_all));
         line("connections compressed at one time", self.compressed.to_string());
         self.sending.resolved(&mut text);

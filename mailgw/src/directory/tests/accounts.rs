@@ -159,16 +159,19 @@ fn one_person_has_several_documents() {
     let card = document("04", "944840189602290018");
     assert!(directory.find_person(&card).unwrap().is_none());
     let marie = PersonName::parse("MARIE EXEMPLE").unwrap();
-    let add = |number, card: &Document, name: &PersonName| directory.add_document(number, card, name, &rename::proof(), NOW);
+    let held = |document: Document| Binding::Held(document);
+    let add_with = |number, card: &Document, name: &PersonName, binding: Binding| directory.add_document(number, card, name, &binding, &rename::proof(), NOW);
+    let add = |number, card: &Document, name: &PersonName| add_with(number, card, name, held(document("04", "VAT440131022810")));
     // A card that bears another's name leads to nobody.
     assert!(matches!(add(other, &card, &marie), Err(DirectoryError::OtherName { mailbox }) if mailbox == other));
     add(number, &card, &marie).unwrap();
     let Some(Event::DocumentProved(told)) = events(&*store).pop() else { panic!("the log does not know of it") };
     assert_eq!((told.mailbox, told.document, told.person), (number.to_string(), vec!["operator-original".to_owned()], vec!["operator-present".to_owned()]));
+    assert!(told.held_shown && told.request.is_none() && told.officers.is_empty());
     let account = directory.find_person(&card).unwrap().unwrap();
     assert_eq!(account, directory.find_person(&document("04", "VAT440131022810")).unwrap().unwrap());
     assert_eq!(directory.shown(&account).documents.len(), 2);
-    assert!(matches!(add(other, &card, &PersonName::parse("陈秀英").unwrap()), Err(DirectoryError::DocumentTaken { mailbox }) if mailbox == number));
+    assert!(matches!(add_with(other, &card, &PersonName::parse("陈秀英").unwrap(), held(document("01", "440106189602290015"))), Err(DirectoryError::DocumentTaken { mailbox }) if mailbox == number));
     assert!(matches!(add(number, &card, &marie), Err(DirectoryError::Exists { .. })));
     assert!(matches!(directory.open(citizen("04", "944840189602290018", "MARIE EXEMPLE"), NewPassword::Generated, NOW), Err(DirectoryError::Exists { .. })));
     let firm = opened(&directory, institution("91440101MAT000018G", "广州示范有限公司", "")).account.number;

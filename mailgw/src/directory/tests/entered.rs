@@ -29,7 +29,9 @@ fn a_password_is_set_until_the_first_login_and_withdrawn_at_any_time() {
     assert!(records(&*store) == before && opens(third.expose().expose_secret()));
     // Against a thief: the password alone, or with those of programs, whose numbers are not given again.
     let (numbered, app) = app_password(&directory, number);
+    assert_eq!(directory.withdrawn(number).unwrap().0, None);
     directory.withdraw_password(number, false, NOW).unwrap();
+    assert_eq!((directory.withdrawn(number).unwrap().0, directory.withdrawn_at(number).unwrap().as_deref()), (Some(unix_millis(NOW)), Some("2026-11-25T08:00:00Z")));
     assert!(!opens(third.expose().expose_secret()) && opens(&app));
     directory.withdraw_password(number, true, NOW).unwrap();
     assert!(!opens(&app) && directory.app_passwords(number).unwrap().is_empty() && matches!(set(false), Err(DirectoryError::Entered { .. })));
@@ -37,7 +39,19 @@ fn a_password_is_set_until_the_first_login_and_withdrawn_at_any_time() {
     let said = |wanted: fn(&Event) -> bool| events(&*store).iter().filter(|event| wanted(event)).count();
     assert_eq!([said(|event| matches!(event, Event::PasswordSet(_))), said(|event| matches!(event, Event::PasswordWithdrawn(_))), said(|event| matches!(event, Event::AppPasswordWithdrawn(_)))], [2, 2, 2]);
     directory.close(number, NOW).unwrap();
-    assert!(matches!(directory.withdraw_password(number, false, NOW), Err(DirectoryError::Closed { .. })));
+    assert!(matches!(directory.withdraw_password(number, false, NOW), Err(DirectoryError::Closed { .. })) && directory.withdrawn(number).unwrap().0.is_none());
+}
+
+/// Until there is another: that of a mailbox that nobody was in yet is set by one word.
+#[test]
+fn a_withdrawal_is_noted_until_another_password_is_set() {
+    let store = Arc::new(Memory::new());
+    let directory = directory(&store);
+    let number = opened(&directory, chen()).account.number;
+    directory.withdraw_password(number, false, NOW).unwrap();
+    assert!(directory.withdrawn(number).unwrap().0.is_some());
+    directory.set_password(number, &NewPassword::Generated, false, NOW).unwrap();
+    assert!(directory.withdrawn(number).unwrap().0.is_none());
 }
 
 #[test]
@@ -72,5 +86,6 @@ fn a_withdrawal_is_whole_at_its_write_boundary() {
         let opens = |secret: &str| login(&directory(&store), &account.mailbox(), secret).is_ok();
         let stands = fault == Fault::Lost;
         assert_eq!((opens(password.expose().expose_secret()), opens(&app)), (stands, stands), "{fault:?}");
+        assert_eq!(before.withdrawn(account.number).unwrap().0.is_none(), stands, "{fault:?}");
     }
 }

@@ -7,6 +7,11 @@ fn name() -> PersonName {
     PersonName::parse("陈秀英").unwrap()
 }
 
+/// The one she opened it with.
+fn held() -> Binding {
+    Binding::Held(document("01", "440106189602290015"))
+}
+
 type Step = fn(&Directory, MailboxNumber) -> Result<(), DirectoryError>;
 type Check = fn(&Account, &Directory) -> bool;
 
@@ -34,7 +39,7 @@ fn nothing_is_half_done_at_any_write_boundary() {
             |account, directory| login(directory, &account.mailbox(), "another password").is_ok(),
         ),
         (
-            |directory, number| directory.add_document(number, &document("03", "E12345678"), &name(), &rename::proof(), NOW).map(drop),
+            |directory, number| directory.add_document(number, &document("03", "E12345678"), &name(), &held(), &rename::proof(), NOW).map(drop),
             |account, directory| directory.find_person(&document("03", "E12345678")).unwrap().as_ref() == Some(account),
         ),
         (
@@ -66,7 +71,7 @@ fn changes_that_race_are_all_made() {
     std::thread::scope(|scope| {
         for n in 1..=8 {
             let directory = &directory;
-            scope.spawn(move || directory.add_document(number, &document("07", &format!("0000000{n}")), &name(), &rename::proof(), NOW).unwrap());
+            scope.spawn(move || directory.add_document(number, &document("07", &format!("0000000{n}")), &name(), &held(), &rename::proof(), NOW).unwrap());
             scope.spawn(move || directory.set_password(number, &NewPassword::Generated, false, NOW).unwrap());
         }
     });
@@ -88,11 +93,11 @@ fn a_change_decided_on_what_was_is_decided_anew() {
     assert!(matches!(directory.set_password(number, &NewPassword::Generated, false, NOW), Err(DirectoryError::Closed { .. })));
     assert_eq!((directory.get(number).unwrap().unwrap().state(), events(&*store).len()), (State::Closed, 2));
     let (directory, number, _) = outrun_by(closes);
-    assert!(matches!(directory.add_document(number, &document("03", "E12345678"), &name(), &rename::proof(), NOW), Err(DirectoryError::Closed { .. })));
+    assert!(matches!(directory.add_document(number, &document("03", "E12345678"), &name(), &held(), &rename::proof(), NOW), Err(DirectoryError::Closed { .. })));
     assert!(directory.find_person(&document("03", "E12345678")).unwrap().is_none());
     // A document that another mailbox takes meanwhile is that one's.
     let (directory, number, _) = outrun_by(|other, _| drop(opened(other, citizen("03", "E12345678", "黄雅婷"))));
-    assert!(matches!(directory.add_document(number, &document("03", "E12345678"), &name(), &rename::proof(), NOW), Err(DirectoryError::DocumentTaken { mailbox }) if mailbox != number));
+    assert!(matches!(directory.add_document(number, &document("03", "E12345678"), &name(), &held(), &rename::proof(), NOW), Err(DirectoryError::DocumentTaken { mailbox }) if mailbox != number));
     // And a password set meanwhile does not undo a closing.
     let (directory, number, _) = outrun_by(|other, number| drop(other.set_password(number, &chosen("another password"), false, NOW).unwrap()));
     assert!(!directory.close(number, NOW).unwrap().is_open());

@@ -107,6 +107,7 @@ fn count(store: &dyn Store, table: &str) -> usize {
 
 mod accounts;
 mod app_passwords;
+mod documents;
 mod entered;
 mod faults;
 mod import;

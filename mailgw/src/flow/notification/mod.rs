@@ -178,16 +178,25 @@ impl Notifications {
         let mut automatic = None;
         for mailbox in mailboxes {
             if self.wish(mailbox)? == Some(Wish::EveryMail) && !*automatic.get_or_insert_with(|| asked::is_automatic(message)) {
-                let mut arrived = Arrived { mailbox: mailbox.to_owned(), unix_millis, pushed: None };
-                let key = arrived.key();
-                // One that cannot be read delays no delivery: it begins anew.
-                if let Some(waits) = self.store.get(&key)?.and_then(|stored| Arrived::decode(&stored).ok()) {
-                    arrived.unix_millis = unix_millis.min(waits.unix_millis);
-                }
-                batch = batch.put(key, arrived.encode()?);
+                batch = self.came(batch, mailbox, unix_millis)?;
             }
         }
         Ok(batch)
+    }
+
+    /// The same of what owners must hear, that somebody else may open their mailbox: whoever is told of anything is told of that.
+    pub fn owed(&self, batch: Batch, mailbox: &str, unix_millis: u64) -> Result<Batch, ReadError> {
+        if self.wish(mailbox)?.is_some() { self.came(batch, mailbox, unix_millis) } else { Ok(batch) }
+    }
+
+    fn came(&self, batch: Batch, mailbox: &str, unix_millis: u64) -> Result<Batch, ReadError> {
+        let mut arrived = Arrived { mailbox: mailbox.to_owned(), unix_millis, pushed: None };
+        let key = arrived.key();
+        // One that cannot be read delays no delivery: it begins anew.
+        if let Some(waits) = self.store.get(&key)?.and_then(|stored| Arrived::decode(&stored).ok()) {
+            arrived.unix_millis = unix_millis.min(waits.unix_millis);
+        }
+        Ok(batch.put(key, arrived.encode()?))
     }
 
     /// A name for a notice.

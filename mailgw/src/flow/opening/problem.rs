@@ -9,6 +9,7 @@ use store::{CommitError, StoreError};
 use crate::bureau::BureauError;
 use crate::bureau::trust::TrustError;
 use crate::directory::{ApplicantError, DirectoryError};
+use crate::flow::approval::ApprovalError;
 use crate::mailbox::MailError;
 use crate::record::RecordError;
 
@@ -48,6 +49,12 @@ pub enum OpeningError {
     Papers,
     #[error("{0:?} is no reason; write papers-unreadable, papers-ended, not-the-person, name-differs or incomplete")]
     Reason(String),
+    #[error("the document that was shown with it: {0}")]
+    HeldDocument(DocumentError),
+    #[error("the request is none: {reason}; write it as `mailgw mailbox document --help` shows")]
+    Request { reason: &'static str },
+    #[error(transparent)]
+    Approval(#[from] ApprovalError),
     #[error("somebody else answered it at this moment; look at it again")]
     Changed,
     #[error(transparent)]
@@ -82,6 +89,9 @@ impl From<OpeningError> for Problem {
             OpeningError::Revocation(error) => return error.into(),
             OpeningError::Directory(error) => return error.into(),
             OpeningError::Applicant(error) => return error.into(),
+            OpeningError::Approval(error) => return error.into(),
+            OpeningError::HeldDocument(_) => (Exit::Refused, "held-document"),
+            OpeningError::Request { .. } => (Exit::Usage, "document-request"),
             OpeningError::Key => (Exit::Usage, "key"),
             OpeningError::Document(_) | OpeningError::Name(_) => (Exit::Refused, "applicant"),
             OpeningError::Evidence => (Exit::Usage, "evidence"),

@@ -90,6 +90,9 @@ pub struct RecoveryBegun {
     pub request: String,
     pub officers: Vec<String>,
     pub due: u64,
+    /// Its password opened nothing at that time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
 }
 
 /// `why`: `completed`, `login`, or `cancelled` by the operator.
@@ -116,7 +119,8 @@ pub struct Renamed {
     pub papers: String,
 }
 
-/// A further document of a mailbox's owner was taken in, and nothing of it is told: by what proofs, as of `Renamed`.
+/// A further document of a mailbox's owner was taken in, and nothing of it is told: by what proofs, as of `Renamed`; and by what it is known
+/// that its owner is the mailbox's, of which leaves of before say nothing: one that was held was shown with it, or what these officers signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DocumentProved {
@@ -128,4 +132,10 @@ pub struct DocumentProved {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
     pub papers: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_shown: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub officers: Vec<String>,
 }

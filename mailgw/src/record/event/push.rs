@@ -73,7 +73,7 @@ pub struct Retention {
     pub rows: u64,
 }
 
-/// A legal hold, or its end, by this order; `of` is the digest of the hold's key.
+/// A legal hold, or its end, by this order; `of` is the digest of what is held. Of an end, the digest of what these officers signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hold {
@@ -83,6 +83,10 @@ pub struct Hold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_unix_millis: Option<u64>,
     pub holds: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub officers: Vec<String>,
 }
 
 /// A statement with its evidence was handed out by this order; `of` is the digest of its item key, `package` that of the package's index.
