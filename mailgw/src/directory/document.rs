@@ -27,7 +27,7 @@ pub enum Binding {
 }
 
 impl Directory {
-    /// Whether whom the document was issued to owns this mailbox. One that the counter took in later than days ago proves nothing yet, which
+    /// Whether it proves that somebody owns this mailbox. One that the counter took in fewer days ago than the policy says does not yet, which
     /// is an error of its own: whoever is wronged by it has that time to notice.
     pub fn proves_owner(&self, account: &Account, document: &Document, now: OffsetDateTime) -> Result<bool, DirectoryError> {
         let Holder::Citizen { documents, .. } = &account.holder else { return Ok(false) };

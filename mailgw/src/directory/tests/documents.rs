@@ -56,9 +56,8 @@ fn a_document_that_was_taken_in_lately_proves_nothing_yet() {
     assert!(matches!(add(&directory, number, ("06", "H12345678"), &Binding::Held(document("03", "E12345678")), NOW), Err(DirectoryError::DocumentYoung { .. })));
     assert!(matches!(directory.rename(number, &citizen("03", "E12345678", "陈新"), &rename::proof(), NOW), Err(DirectoryError::DocumentYoung { .. })));
     directory.rename(number, &citizen("03", "E12345678", "陈新"), &rename::proof(), due).unwrap();
-    // Of documents that look alike under their masks, whichever is shown, the later one counts.
-    let text = directory.shown(&directory.get(number).unwrap().unwrap()).documents;
-    assert_eq!(text.iter().map(|held| held.added_at.as_deref()).collect::<Vec<_>>(), [None, Some("2026-11-25T08:00:00Z")]);
+    let shown = directory.shown(&directory.get(number).unwrap().unwrap()).documents;
+    assert_eq!(shown.iter().map(|held| held.added_at.as_deref()).collect::<Vec<_>>(), [None, Some("2026-11-25T08:00:00Z")]);
     // A record of before says no time.
     let (account, verifier) = account::open(number, &store.get(&account::key(number)).unwrap().unwrap(), &data_key()).unwrap();
     let Holder::Citizen { name, mut documents } = account.holder else { panic!("it is a citizen's") };
@@ -74,7 +73,8 @@ fn of_documents_that_look_alike_the_later_one_counts() {
     let store = Arc::new(Memory::new());
     let directory = directory(&store);
     let number = opened(&directory, citizen("03", "E12345678", "陈秀英")).account.number;
-    let (_, alike) = ("03", ["E12995678", "E12005678"].into_iter().find(|text| document("03", text).masked() == document("03", "E12345678").masked()).unwrap());
+    let alike = "E12995678";
+    assert_eq!(document("03", alike).masked(), document("03", "E12345678").masked());
     add(&directory, number, ("03", alike), &Binding::Held(document("03", "E12345678")), NOW).unwrap();
     let account = directory.get(number).unwrap().unwrap();
     for text in ["E12345678", alike] {
