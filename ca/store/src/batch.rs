@@ -120,7 +120,7 @@ impl Batch {
         self
     }
 
-    /// As `put`, of what was made ready: it is copied no more.
+    /// As `put`, of what was made ready: it is copied no more. Of its key it wins over a `put` of the same batch.
     pub fn put_ready(mut self, record: &ReadyRecord) -> Self {
         self.ready.push(record.clone());
         self

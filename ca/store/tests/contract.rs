@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use store::{Batch, CommitError, Expectation, Few, Key, Memory, Part, Store, StoreError, Template, Together, open, open_sled};
+use store::{Batch, CommitError, Expectation, Few, Key, Memory, Part, ReadyRecord, Store, StoreError, Template, Together, open, open_sled};
 
 const ENGINES: [&str; 2] = ["fjall:f", "sled:s"];
 
@@ -54,6 +54,26 @@ fn a_delete_wins_and_scans_keep_order_and_limit(store: &Arc<dyn Store>) {
     assert_eq!(store.scan(&key("z"), &key("a"), 10).unwrap(), []);
     let everything = store.scan(&Key::new("", &[]), &Key::new("z", &[]), 10).unwrap();
     assert_eq!(everything.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(), [key("a"), key("b"), key("c")]);
+}
+
+fn what_was_made_ready_is_a_record_like_any(store: &Arc<dyn Store>) {
+    let ready = |name: &str, head: &[u8], rest: &[u8]| ReadyRecord::new(key(name), head, rest);
+    store.commit(Batch::new().put_ready(&ready("a", b"1", b"2")).put_ready(&ready("b", b"", b"")).put(key("c"), b"3".as_slice())).unwrap();
+    assert_eq!((store.get(&key("a")), store.get(&key("b"))), (Ok(Some(b"12".to_vec())), Ok(Some(Vec::new()))));
+    let all = |limit| store.scan(&key("a"), &key("d"), limit).unwrap().into_iter().map(|(_, value)| value).collect::<Vec<_>>();
+    assert_eq!(all(9), [b"12".to_vec(), Vec::new(), b"3".to_vec()]);
+    // It is expected, written over and deleted as any other; where a batch does several of these the delete wins, and it wins over a put.
+    let batch = Batch::new().expect(Expectation::Equals(key("a"), b"12".to_vec()));
+    store.commit(batch.put_ready(&ready("c", b"", b"ready")).put(key("c"), b"put".as_slice()).put_ready(&ready("b", b"4", b"")).delete(key("b"))).unwrap();
+    assert_eq!(all(9), [b"12".to_vec(), b"ready".to_vec()]);
+    let conflict = store.commit(Batch::new().expect(Expectation::Absent(key("c"))).put_ready(&ready("d", b"", b"5")));
+    assert_eq!((conflict, store.get(&key("d"))), (Err(CommitError::Conflict { expectation: 0 }), Ok(None)));
+    store.commit(Batch::new().put(key("a"), b"6".as_slice())).unwrap();
+    assert_eq!(store.get(&key("a")), Ok(Some(b"6".to_vec())));
+    let large = store.commit(Batch::new().put_ready(&ready("e", b"", &vec![0; (128 << 20) + 1])));
+    assert!(matches!(large, Err(CommitError::TooLarge { what: "value", .. })) && store.get(&key("e")) == Ok(None));
+    let own = ReadyRecord::new(Key::new("\u{1}counter", &[b"serial"]), b"", b"1");
+    assert!(matches!(store.commit(Batch::new().put_ready(&own)), Err(CommitError::UnusableKey { .. })));
 }
 
 fn many_committers_leave_no_gap_and_no_double(store: &Arc<dyn Store>) {
@@ -265,6 +285,18 @@ fn contract_positions_and_numbers_are_spliced_into_keys_and_values() {
 #[test]
 fn contract_a_delete_wins_and_scans_keep_order_and_limit() {
     every_engine(a_delete_wins_and_scans_keep_order_and_limit);
+}
+
+#[test]
+fn contract_what_was_made_ready_is_a_record_like_any() {
+    every_engine(what_was_made_ready_is_a_record_like_any);
+    // It is what the next one who opens the store finds, too.
+    let directory = tempfile::tempdir().unwrap();
+    for engine in ENGINES {
+        let ready = ReadyRecord::new(key("a"), b"made ", b"ready");
+        open(engine, directory.path()).unwrap().commit(Batch::new().put_ready(&ready)).unwrap();
+        assert_eq!(open(engine, directory.path()).unwrap().get(&key("a")), Ok(Some(b"made ready".to_vec())), "{engine}");
+    }
 }
 
 #[test]

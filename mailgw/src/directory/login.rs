@@ -74,7 +74,7 @@ enum Counted {
     /// As one of a few that are free, with the wait that follows its failure.
     Reserved(Name, Duration),
     /// As that of a network that is not known to guess, while others guess.
-    Stranger(Duration),
+    Stranger([u8; 32], Duration),
     /// Not at all: the name has to wait, and what nobody can guess is heard alone, which app passwords are.
     Unguessable(Duration),
 }
@@ -157,12 +157,9 @@ impl Directory {
             return Err(Refusal::Later { wait: of_name.max(of_peer) });
         }
         let counted = match (of_name.is_zero(), &name) {
-            (false, Name::Written(digest)) if guessable && failures.strangers.admits(*digest, peer, now) => Counted::Stranger(of_name),
+            (false, Name::Written(digest)) if guessable && failures.strangers.admits(*digest, peer, now) => Counted::Stranger(*digest, of_name),
             (false, _) => Counted::Unguessable(of_name),
             (true, _) => {
-                if let Name::Written(digest) = &name {
-                    failures.strangers.note(*digest, peer, now);
-                }
                 // Counted before the hash is made, so that a thousand guesses at once are a thousand failures.
                 let wait = failures.accounts.fail(&name, now);
                 Counted::Reserved(name, wait)
@@ -177,23 +174,36 @@ impl Directory {
         match verdict {
             Ok(Some(login)) => {
                 // Where others guess, theirs stay counted.
-                if let Counted::Reserved(name, _) = &counted {
-                    failures.accounts.clear(name);
+                match counted {
+                    Counted::Reserved(name, _) => {
+                        failures.accounts.clear(&name);
+                        if let Name::Written(digest) = name {
+                            failures.strangers.forget(digest, peer);
+                        }
+                    }
+                    Counted::Stranger(digest, _) => failures.strangers.forget(digest, peer),
+                    Counted::Unguessable(_) => {}
                 }
                 failures.acquainted.remember(login.account.number, peer, now);
                 Ok(login)
             }
             Ok(None) => {
                 let of_peer = failures.peers.fail(&peer, now);
+                if let Counted::Reserved(Name::Written(digest), _) = &counted {
+                    failures.strangers.note(*digest, peer, now);
+                }
                 Err(match counted {
-                    Counted::Reserved(_, wait) | Counted::Stranger(wait) => Refusal::Credentials { wait: wait.max(of_peer) },
+                    Counted::Reserved(_, wait) | Counted::Stranger(_, wait) => Refusal::Credentials { wait: wait.max(of_peer) },
                     // As one that was not looked at.
                     Counted::Unguessable(wait) => Refusal::Later { wait: wait.max(of_peer) },
                 })
             }
             Err(refusal) => {
-                if let Counted::Reserved(name, _) = &counted {
-                    failures.accounts.forgive(name);
+                // A fault of ours is nobody's.
+                match counted {
+                    Counted::Reserved(name, _) => failures.accounts.forgive(&name),
+                    Counted::Stranger(digest, _) => failures.strangers.forget(digest, peer),
+                    Counted::Unguessable(_) => {}
                 }
                 Err(refusal)
             }

@@ -242,6 +242,7 @@ impl MessageStore {
     /// true is taken out, and nothing else is changed.
     pub fn body(&self, bytes: &[u8]) -> Result<Body, MailError> {
         let (pieces, mark) = self.unforged(bytes);
+        let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
         self.sealed(&pieces, mark.is_some(), None)
     }
 

@@ -5,7 +5,8 @@
 //! The code is made of the digest of those octets; or, where the field names a part of them, whose digest a bureau signed, of the digests of
 //! what is before it, of the part, and of what is behind it: most of a month's statement need not be digested once more.
 
-use std::cell::RefCell;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use protocol::imap::exchange::{Flags, Keyword};
@@ -111,28 +112,30 @@ impl MessageStore {
     }
 
     /// The message, in pieces, without marks that are not true; and the one that is.
-    pub(super) fn unforged<'m>(&self, message: &'m [u8]) -> (Vec<&'m [u8]>, Option<Mark>) {
-        let found = RefCell::new(Vec::new());
+    pub(super) fn unforged<'m>(&self, message: &'m [u8]) -> (Vec<Cow<'m, [u8]>>, Option<Mark>) {
+        // The one that there is, or none of several.
+        let (count, first) = (Cell::new(0_usize), RefCell::new(Vec::new()));
         let rest = trace::pieces_without_fields(message, |field| {
             let is_ours = is_field(field);
             if is_ours {
-                found.borrow_mut().push(field.to_vec());
+                count.set(count.get().saturating_add(1));
+                *first.borrow_mut() = if count.get() == 1 { field.to_vec() } else { Vec::new() };
             }
             is_ours
         });
-        let mark = match found.into_inner().as_slice() {
-            [] => return (vec![message], None),
-            [field] => self.proved(field, &rest.concat()),
+        let mark = match count.get() {
+            0 => return (vec![Cow::Borrowed(message)], None),
+            1 => self.proved(&first.into_inner(), &rest.concat()),
             _ => None,
         };
-        if mark.is_some() { (vec![message], mark) } else { (rest, None) }
+        if mark.is_some() { (vec![Cow::Borrowed(message)], mark) } else { (rest, None) }
     }
 
     /// As [`MessageStore::body`], of a message that fields of this gateway's are put above. No mark of it is true then: whoever made it did not
     /// cover them. So marks are taken out unlooked at, with the other fields that are `unwanted`.
     pub(crate) fn body_below(&self, above: &[u8], message: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Result<Body, MailError> {
-        let mut pieces = trace::pieces_without_fields(message, |field| is_field(field) || unwanted(field));
-        pieces.insert(0, above);
+        let rest = trace::pieces_without_fields(message, |field| is_field(field) || unwanted(field));
+        let pieces: Vec<&[u8]> = std::iter::once(above).chain(rest.iter().map(AsRef::as_ref)).collect();
         self.sealed(&pieces, false, None)
     }
 

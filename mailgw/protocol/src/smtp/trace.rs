@@ -13,6 +13,9 @@ pub const MAX_HOPS: usize = 100;
 pub const MAX_HEADER: usize = 256 * 1024;
 pub const MAX_HEADER_LINES: usize = 5_000;
 
+/// Pieces of a message without some of its fields, beyond which the rest is put together: whoever has a thousand taken out has millions.
+const MOST_PIECES: usize = 1_000;
+
 /// Whether the header ends within the bounds.
 pub fn header_is_bounded(message: &[u8]) -> bool {
     let mut octets = 0;
@@ -89,26 +92,38 @@ pub fn without_our_verdicts<'m>(message: &'m [u8], host: &Domain) -> Cow<'m, [u8
 
 /// The message without those fields of its header, each given whole, that `unwanted` names.
 pub fn without_fields(message: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Cow<'_, [u8]> {
-    match pieces_without_fields(message, unwanted).as_slice() {
-        [whole] if whole.len() == message.len() => Cow::Borrowed(message),
-        pieces => Cow::Owned(pieces.concat()),
-    }
+    let mut pieces = pieces_without_fields(message, unwanted);
+    if pieces.len() == 1 { pieces.remove(0) } else { Cow::Owned(pieces.concat()) }
 }
 
-/// The same in the pieces that are left, without a copy of a large message.
-pub fn pieces_without_fields(message: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Vec<&[u8]> {
+/// The same in the few pieces that are left, without a copy of a large message.
+pub fn pieces_without_fields(message: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Vec<Cow<'_, [u8]>> {
     let mut kept = Vec::new();
     let (mut from, mut at) = (0, 0);
     while let Some(end) = field_end(message, at) {
         if unwanted(message.get(at..end).unwrap_or_default()) {
-            kept.push(message.get(from..at).unwrap_or_default());
+            keep(&mut kept, message.get(from..at).unwrap_or_default(), message.len() - from);
             from = end;
         }
         at = end;
     }
-    kept.push(message.get(from..).unwrap_or_default());
-    kept.retain(|piece| !piece.is_empty());
+    keep(&mut kept, message.get(from..).unwrap_or_default(), message.len() - from);
     kept
+}
+
+/// `left`: octets of this piece and all that follow it.
+fn keep<'m>(kept: &mut Vec<Cow<'m, [u8]>>, piece: &'m [u8], left: usize) {
+    let full = kept.len() == MOST_PIECES;
+    match kept.last_mut() {
+        _ if piece.is_empty() => {}
+        Some(Cow::Owned(rest)) => rest.extend_from_slice(piece),
+        _ if full => {
+            let mut rest = Vec::with_capacity(left);
+            rest.extend_from_slice(piece);
+            kept.push(Cow::Owned(rest));
+        }
+        _ => kept.push(Cow::Borrowed(piece)),
+    }
 }
 
 /// The fields of the header, each whole with its line ends, and where the header ends.

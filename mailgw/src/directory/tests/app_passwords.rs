@@ -158,10 +158,10 @@ fn any_of_a_mailboxs_app_passwords_is_proved_by_scram() {
     assert!(matches!(directory.prove(&users[0], "x", &proof, Scope::Imap, PEER, NOW), Err(Refusal::Credentials { .. })));
     // Wrong proofs are failures like wrong passwords: after sixteen nobody is heard for a while.
     for n in 0..16 {
-        let from = IpAddr::from([198, 51, 100, n]);
+        let from = IpAddr::from([198, 51, n, 1]);
         assert!(matches!(directory.prove("somebody", "x", &[0; 32], Scope::Imap, from, NOW), Err(Refusal::Credentials { .. })));
     }
-    assert!(matches!(directory.prove("somebody", "x", &[0; 32], Scope::Imap, [198, 51, 100, 99].into(), NOW), Err(Refusal::Later { .. })));
+    assert!(matches!(directory.prove("somebody", "x", &[0; 32], Scope::Imap, [198, 51, 99, 1].into(), NOW), Err(Refusal::Later { .. })));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn whoever_guesses_keeps_no_program_out() {
     let own = "abcde-fghjk-mnpqr-stuvw-xyz23";
     let number = directory.open(chen(), NewPassword::Chosen(SecretString::from(own)), NOW).unwrap().account.number;
     let (user, (_, secret)) = (number.to_string(), made(&directory, number, &[Scope::Imap]));
-    let from = |network: u8, secret: &str, now| directory.authenticate(&user, &SecretString::from(secret), Scope::Imap, IpAddr::from([198, 51, 100, network]), now);
+    let from = |network: u8, secret: &str, now| directory.authenticate(&user, &SecretString::from(secret), Scope::Imap, IpAddr::from([198, 51, network, 1]), now);
     for network in 0..17 {
         assert!(matches!(from(network, "wrong", NOW), Err(Refusal::Credentials { .. })));
     }
@@ -181,7 +181,7 @@ fn whoever_guesses_keeps_no_program_out() {
         assert!(matches!(from(51, wrong, NOW), Err(Refusal::Later { wait }) if wait > Duration::ZERO));
     }
     let (proof, _) = proof(&secret, &directory.scram_salt(&user), "x");
-    assert!(directory.prove(&user, "x", &proof, Scope::Imap, [198, 51, 100, 52].into(), NOW).is_ok());
+    assert!(directory.prove(&user, "x", &proof, Scope::Imap, [198, 51, 52, 1].into(), NOW).is_ok());
     // Not without end from one network, which counts whatever it tries.
     DERIVED.set(0);
     for _ in 0..100 {

@@ -95,7 +95,7 @@ fn an_account_under_attack_waits_and_its_neighbours_do_not() {
     let neighbour = opened(&directory, citizen("03", "E12345678", "黄雅婷"));
     let mut now = NOW;
     let from = |n: u8, now, user: &str, secret: &str| {
-        directory.authenticate(user, &SecretString::from(secret), Scope::Imap, IpAddr::from([198, 51, 100, n]), now)
+        directory.authenticate(user, &SecretString::from(secret), Scope::Imap, IpAddr::from([198, 51, n, 1]), now)
     };
     let (user, address) = (number.to_string(), format!("{number}@mail.gz.example"));
     // From another address every time, and under both names of the mailbox.
@@ -123,7 +123,7 @@ fn an_account_under_attack_waits_and_its_neighbours_do_not() {
 fn strangers_who_guess_do_not_keep_the_owner_out() {
     let (directory, number) = with_password(&Arc::new(Memory::new()));
     let user = number.to_string();
-    let from = |network: u8, secret: &str, now| directory.authenticate(&user, &SecretString::from(secret), Scope::Imap, IpAddr::from([198, 51, 100, network]), now);
+    let from = |network: u8, secret: &str, now| directory.authenticate(&user, &SecretString::from(secret), Scope::Imap, IpAddr::from([198, 51, network, 1]), now);
     assert!(from(1, PASSWORD, NOW).is_ok());
     let (mut now, mut next) = (NOW, NOW);
     for n in 100..124 {
@@ -173,7 +173,7 @@ fn a_peer_that_guesses_at_many_accounts_waits() {
 fn guesses_at_once_are_counted_before_they_are_judged() {
     let (directory, number) = with_password(&Arc::new(Memory::new()));
     let guess = |n: u8| {
-        let peer = IpAddr::from([10, 0, 0, n]);
+        let peer = IpAddr::from([10, 0, n, 1]);
         directory.authenticate(&number.to_string(), &SecretString::from("wrong"), Scope::Imap, peer, NOW)
     };
     let judged = std::thread::scope(|scope| {
@@ -190,7 +190,7 @@ fn guesses_at_once_are_counted_before_they_are_judged() {
 fn waits_do_not_tell_which_names_there_are() {
     let directory = directory(&Arc::new(Memory::new()));
     let firm = opened(&directory, institution("91440101MAT000018G", "甲有限公司", "demo"));
-    let guess = |n: u8, user: &str| directory.authenticate(user, &SecretString::from("wrong"), Scope::Imap, IpAddr::from([198, 51, 100, n]), NOW);
+    let guess = |n: u8, user: &str| directory.authenticate(user, &SecretString::from("wrong"), Scope::Imap, IpAddr::from([198, 51, n, 1]), NOW);
     // Eighteen guesses at a name, in all the ways to write it: a name of a mailbox and one of none wait alike.
     let waits = |name: &str| (0..18).map(|n| guess(n, &[name.to_owned(), name.to_uppercase(), format!(" {name}@MAIL.gz.example")][usize::from(n % 3)]).is_err_and(|refused| matches!(refused, Refusal::Later { .. }))).collect::<Vec<_>>();
     let known = waits("demo");

@@ -42,6 +42,22 @@ fn not_entered(refusal: LoginRefusal) -> Answer {
     }
 }
 
+/// A completed message with what stands above it, not put together: it may be large.
+#[derive(Clone, Copy)]
+struct Stamped<'m> {
+    /// Trace fields and signatures.
+    above: &'m [u8],
+    completed: &'m [u8],
+}
+
+impl Stamped<'_> {
+    /// With the line that ends it.
+    fn header(&self) -> Vec<u8> {
+        let (_, end) = trace::fields(self.completed);
+        [self.above, self.completed.get(..end).unwrap_or_default(), b"\r\n"].concat()
+    }
+}
+
 pub struct Submission {
     pub gateway: Arc<Gateway>,
     pub accounts: Arc<dyn Accounts>,
@@ -159,7 +175,8 @@ impl Submission {
         let id = format!("{:x}-{}", unix_millis(now), token.get(..16).unwrap_or_default());
         // Signed as it is completed: from here on nobody changes it.
         let signatures = self.gateway.dkim.sign(&completed, now).map_err(|error| failed(&error))?;
-        let stamped = [&*trace::submitted(envelope, &self.host, now, &id), &*signatures, &*completed].concat();
+        let above = [&*trace::submitted(envelope, &self.host, now, &id), &*signatures].concat();
+        let stamped = Stamped { above: &above, completed: &completed };
         // As its author signed it: what is completed is another header.
         let proved = self.senders.as_ref().and_then(|senders| senders.proved(message, now));
         for _ in 0..ATTEMPTS {
@@ -176,7 +193,7 @@ impl Submission {
             let queued = match places.elsewhere.as_slice() {
                 [] => None,
                 elsewhere => {
-                    let body = self.gateway.messages.body(&stamped).map_err(too_large)?;
+                    let body = self.gateway.messages.body_below(stamped.above, stamped.completed, |_| false).map_err(too_large)?;
                     batch = self.gateway.queue.enqueue(batch, &body, &account.mailbox(), envelope, elsewhere, now).map_err(|error| failed(&error))?;
                     Some(body.id())
                 }
@@ -226,7 +243,7 @@ impl Submission {
             Event::MailSubmitted(submitted).append(&mut batch, unix_millis(now)).map_err(|error| failed(&error))?;
             // 6. All copies and leaves of the log are recorded in one durable commit, or none.
             batch = places.mailboxes.values().flatten().cloned().fold(batch, Batch::expect);
-            let copies = self.copies(&account, envelope, &stamped, places, proved.as_ref(), now)?;
+            let copies = self.copies(&account, envelope, stamped, places, proved.as_ref(), now)?;
             // What a full sender's mailbox is told of the others has room of its own.
             match self.gateway.messages.deliver_promised_and_notices(&copies, here, batch, unix_millis(now)) {
                 // 7. Only what is recorded is answered for.
@@ -297,11 +314,12 @@ impl Submission {
     }
 
     /// A copy for each mailbox here, and for the sender's what it wished to hear of them.
-    fn copies(&self, account: &Account, envelope: &Envelope, stamped: &[u8], places: Places<'_>, proved: Option<&Proved>, now: OffsetDateTime) -> Result<Vec<Delivery>, Answer> {
+    fn copies(&self, account: &Account, envelope: &Envelope, stamped: Stamped<'_>, places: Places<'_>, proved: Option<&Proved>, now: OffsetDateTime) -> Result<Vec<Delivery>, Answer> {
         if places.mailboxes.is_empty() {
             return Ok(Vec::new());
         }
-        let (whole, millis) = ([&trace::return_path(envelope), stamped].concat(), unix_millis(now));
+        let Stamped { above, completed } = stamped;
+        let (path, millis) = (trace::return_path(envelope), unix_millis(now));
         let mut copies = Vec::with_capacity(places.mailboxes.len());
         let (named, others): (Vec<String>, Vec<String>) = places.mailboxes.into_keys().partition(|mailbox| places.named.contains(mailbox));
         for (mailboxes, proved) in [(named, proved), (others, None)] {
@@ -309,17 +327,17 @@ impl Submission {
                 continue;
             }
             let body = match proved {
-                Some(proved) => self.gateway.messages.verified_body(&whole, &TrustMark { bureau: proved.bureau().to_owned(), unix_millis: millis }),
-                None => self.gateway.messages.body(&whole),
+                Some(proved) => self.gateway.messages.verified_body(&[&*path, above, completed].concat(), &TrustMark { bureau: proved.bureau().to_owned(), unix_millis: millis }),
+                None => self.gateway.messages.body_below(&[&*path, above].concat(), completed, |_| false),
             };
             let (body, unix_millis) = (Arc::new(body.map_err(too_large)?), i64::try_from(millis).unwrap_or(i64::MAX));
             for mailbox in mailboxes {
-                let folder = self.gateway.messages.folder_by_rule(&mailbox, || super::authors::author(stamped)).map_err(|error| failed(&error))?;
+                let folder = self.gateway.messages.folder_by_rule(&mailbox, || super::authors::author(completed)).map_err(|error| failed(&error))?;
                 let (folder, content, event) = (folder.unwrap_or_else(|| INBOX.to_owned()), Arc::clone(&body).into(), proved.map(|proved| proved.event(&mailbox, &body)));
                 copies.push(Delivery { mailbox, folder, content, unix_millis, flags: Flags::new(), event, mark: None });
             }
         }
-        let told = self.gateway.queue.delivered(&account.mailbox(), envelope, &places.here, stamped, now);
+        let told = self.gateway.queue.delivered(&account.mailbox(), envelope, &places.here, &stamped.header(), now);
         copies.extend(told.map_err(|error| failed(&error))?);
         Ok(copies)
     }
