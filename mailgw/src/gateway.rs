@@ -117,6 +117,10 @@ impl Gateway {
         let messages = Arc::new(messages.with_reserve(directory.policy().notice_bytes()).with_warnings(directory.policy().warning_percent()).with_deleted(directory.policy().deleted_percent()));
         messages.count_by_mailbox()?;
         crate::flow::push::held::mark_held(&*store)?;
+        // Whoever asks for a name asks for this first; done here nobody waits for it.
+        if let Err(error) = directory.index_readings() {
+            tracing::error!(%error, "names that were given before cannot be told apart by how they read, so that none is given until they can; restore the records that are damaged");
+        }
         let named = |name: &str| protocol::smtp::exchange::Domain::parse(name).map_err(|_| GatewayError::Host { host: name.to_owned() });
         let (random, queue_key) = (Arc::new(SystemRandom::new()), keys.data_key(QUEUE_KEY)?);
         let (host, domain) = (named(&settings.host)?, named(&settings.domain)?);

@@ -26,6 +26,9 @@ impl Directory {
             if most == 0 {
                 return Err(DirectoryError::NumberAlone { mailbox: number });
             }
+            if let Holder::Citizen { .. } = account.holder {
+                self.policy.grant_citizen(alias)?;
+            }
             if self.indexed(&finder)?.is_some() {
                 return Err(DirectoryError::AliasTaken { alias: alias.clone() });
             }
@@ -36,21 +39,15 @@ impl Directory {
             if sealed.is_anothers(alias, code) {
                 return Err(DirectoryError::AliasSealed { alias: alias.clone() });
             }
-            // A citizen's reads like nobody else's.
-            let mut still: Vec<Expectation> = still.into_iter().collect();
-            if let Holder::Citizen { .. } = account.holder {
-                let (alike, unchanged) = self.names_like(alias)?;
-                if !alike.is_empty() {
-                    return Err(DirectoryError::AliasTaken { alias: alias.clone() });
-                }
-                still.push(unchanged);
+            let mut bearers = self.bearers(alias)?;
+            if !bearers.admit(account.kind()) {
+                return Err(DirectoryError::AliasTaken { alias: alias.clone() });
             }
+            bearers.add(number, account.kind());
             account.aliases.push(alias.clone());
             let mut batch = still.into_iter().fold(Batch::new(), Batch::expect);
             batch = batch.expect(Expectation::Absent(finder.clone())).put(finder.clone(), index::encode(number));
-            // Other than it was, though the same mailbox may have been the last to get a name: whoever looked at all names looks again.
-            let last = [index::encode(number).as_slice(), &[u8::try_from(account.aliases.len()).unwrap_or(u8::MAX)]].concat();
-            batch = batch.put(index::last_named(), last);
+            batch = bearers.write(batch);
             Event::AliasAdded(told(number)).append(&mut batch, unix_millis(now))?;
             let place = u32::try_from(account.aliases.len()).unwrap_or(u32::MAX);
             OwnerNotice::owe(&mut batch, number, Act::AliasAdded { place }, unix_millis(now))?;

@@ -83,7 +83,9 @@ impl Applicant {
                     return Err(ApplicantError::CitizenAliases { most });
                 }
                 let document = Document::parse(kind, number, today)?;
-                Ok(Self::Citizen { document, name: PersonName::parse(name)?, aliases: aliases(words, policy)? })
+                let aliases = aliases(words, policy)?;
+                aliases.iter().try_for_each(|alias| policy.grant_citizen(alias))?;
+                Ok(Self::Citizen { document, name: PersonName::parse(name)?, aliases })
             }
             (None, None, Some(code)) => {
                 if words.aliases.len() > MAX_ALIASES {

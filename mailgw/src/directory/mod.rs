@@ -19,6 +19,7 @@ mod operator;
 mod password;
 mod problem;
 mod random;
+mod reading;
 mod recent;
 mod recovery;
 mod rename;
@@ -71,7 +72,7 @@ const ATTEMPTS: usize = 64;
 pub enum DirectoryError {
     #[error("the holder of this document or credit code has a mailbox already; look at it with `mailgw mailbox show`")]
     Exists { mailbox: MailboxNumber, state: State },
-    #[error("the name {alias} belongs to another mailbox or did once, and is never given again; choose another")]
+    #[error("the name {alias}, or one that reads like it, belongs to a mailbox or did once, and is never given again; choose another")]
     AliasTaken { alias: Alias },
     #[error("a bureau of another credit code seals or sends under the name {alias} or one that reads like it; choose another")]
     AliasSealed { alias: Alias },
@@ -117,6 +118,8 @@ pub enum DirectoryError {
     NoNumber,
     #[error("others changed the same records again and again; try again")]
     Busy,
+    #[error(transparent)]
+    Alias(#[from] policies::mailbox::AliasError),
     #[error(transparent)]
     AppPassword(#[from] AppPasswordError),
     #[error(transparent)]
@@ -222,19 +225,6 @@ impl Directory {
     /// What a commit expects that rests on who has a name, or on nobody having it.
     pub fn still_named(&self, name: &Alias) -> Result<Expectation, DirectoryError> {
         self.as_it_is(index::alias(name, &self.key))
-    }
-
-    /// The accounts with a name that reads like this one, closed ones too, and what a commit expects that rests on there being no more of
-    /// them. Every name that was ever given is looked at.
-    pub fn names_like(&self, name: &Alias) -> Result<(Vec<(Account, Alias)>, Expectation), DirectoryError> {
-        let unchanged = self.as_it_is(index::last_named())?;
-        let mut alike = Vec::new();
-        for account in self.named_accounts()? {
-            if let Some(borne) = account.aliases.iter().find(|borne| borne.reads_like(name)).cloned() {
-                alike.push((account, borne));
-            }
-        }
-        Ok((alike, unchanged))
     }
 
     /// The accounts that ever had a name beside the number, closed ones too.

@@ -1,15 +1,17 @@
 //! Opening mailboxes: account, indexes, folders and the leaf of the log in one commit, or nothing.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
-use policies::mailbox::MailboxNumber;
+use policies::mailbox::{Alias, MailboxNumber};
 use secrecy::SecretString;
 use store::{Batch, CommitError, Expectation, Key};
 use time::OffsetDateTime;
 
 use super::applicant::Applicant;
 use super::password::{NewPassword, Password, Verifier};
+use super::reading::Bearers;
 use super::{ATTEMPTS, Directory, DirectoryError, unix_millis};
 use crate::bureau::address;
 use crate::mailbox::standard_folders;
@@ -50,6 +52,19 @@ struct Plan {
     given: HashMap<Key, MailboxNumber>,
     /// The names that bureaus seal or send under, once somebody asks for a name.
     sealed: Option<SealNames>,
+    /// Who has names that read like those this batch gives, by the reading.
+    bearers: HashMap<Key, Bearers>,
+}
+
+impl Plan {
+    fn new() -> Self {
+        Self { batch: Batch::new(), decisions: Vec::new(), given: HashMap::new(), sealed: None, bearers: HashMap::new() }
+    }
+
+    /// What is to be committed.
+    fn whole(batch: Batch, bearers: HashMap<Key, Bearers>) -> Batch {
+        bearers.into_values().fold(batch, |batch, bearers| bearers.write(batch))
+    }
 }
 
 impl Directory {
@@ -67,7 +82,7 @@ impl Directory {
         // Made once, whatever number an application gets in which attempt: hashing is what takes time.
         let mut passwords: Vec<Option<(Password, Verifier)>> = applications.iter().map(|_| None).collect();
         for _ in 0..ATTEMPTS {
-            let mut plan = Plan { batch: Batch::new(), decisions: Vec::with_capacity(applications.len()), given: HashMap::new(), sealed: None };
+            let mut plan = Plan::new();
             for (application, password) in applications.iter().zip(&mut passwords) {
                 let made = |number| self.made(&application.password, password, number);
                 let decided = self.plan(&application.applicant, made, &mut plan, now)?;
@@ -75,7 +90,7 @@ impl Directory {
                 plan.decisions.push(decided.and_then(opened));
             }
             if plan.decisions.iter().any(Result::is_ok) {
-                match self.store.commit(plan.batch) {
+                match self.store.commit(Plan::whole(plan.batch, plan.bearers)) {
                     // Somebody came first with a document, a name or a number: look again who has what.
                     Err(CommitError::Conflict { .. }) => continue,
                     done => done?,
@@ -92,9 +107,9 @@ impl Directory {
         &self, applicant: &Applicant, password: &Verifier, now: OffsetDateTime, also: &dyn Fn(&Account, Batch) -> Result<Batch, E>,
     ) -> Result<Account, E> {
         for _ in 0..ATTEMPTS {
-            let mut plan = Plan { batch: Batch::new(), decisions: Vec::new(), given: HashMap::new(), sealed: None };
+            let mut plan = Plan::new();
             let account = self.plan(applicant, |_| Ok(Ok(password.clone())), &mut plan, now)??;
-            match self.store.commit(also(&account, plan.batch)?) {
+            match self.store.commit(also(&account, Plan::whole(plan.batch, plan.bearers))?) {
                 Err(CommitError::Conflict { .. }) => {}
                 done => return done.map(|_| account).map_err(|error| E::from(error.into())),
             }
@@ -150,14 +165,10 @@ impl Directory {
                 return Ok(Err(DirectoryError::AliasSealed { alias: alias.clone() }));
             }
         }
-        // A citizen's reads like nobody else's.
-        if let Applicant::Citizen { .. } = applicant {
-            for alias in &aliases {
-                let (alike, unchanged) = self.names_like(alias)?;
-                if !alike.is_empty() {
-                    return Ok(Err(DirectoryError::AliasTaken { alias: alias.clone() }));
-                }
-                plan.batch = std::mem::take(&mut plan.batch).expect(unchanged);
+        let kind = holder.kind();
+        for alias in &aliases {
+            if !self.planned_bearers(alias, plan)?.admit(kind) {
+                return Ok(Err(DirectoryError::AliasTaken { alias: alias.clone() }));
             }
         }
         let number = self.draw(plan)?;
@@ -171,9 +182,6 @@ impl Directory {
         batch = batch.put(key.clone(), account::seal(&account, &verifier, &self.key)?).put(account::open_mark(number), account::mark());
         batch = batch.put(unentered::key(number), unentered::mark());
         plan.given.insert(key, number);
-        if !account.aliases.is_empty() {
-            batch = batch.put(index::last_named(), index::encode(number));
-        }
         for finder in finders {
             batch = batch.expect(Expectation::Absent(finder.clone())).put(finder.clone(), index::encode(number));
             plan.given.insert(finder, number);
@@ -181,7 +189,18 @@ impl Directory {
         batch = standard_folders(batch, &account.mailbox());
         Event::MailboxOpened(event::Mailbox { mailbox: account.mailbox() }).append(&mut batch, account.opened_at)?;
         plan.batch = batch;
+        for alias in &account.aliases {
+            self.planned_bearers(alias, plan)?.add(number, kind);
+        }
         Ok(Ok(account))
+    }
+
+    /// As the store has them, and this batch will.
+    fn planned_bearers<'p>(&self, alias: &Alias, plan: &'p mut Plan) -> Result<&'p mut Bearers, DirectoryError> {
+        Ok(match plan.bearers.entry(index::reading(alias, &self.key)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(self.bearers(alias)?),
+        })
     }
 
     /// The names that bureaus seal or send under; the batch rests on them from now on.

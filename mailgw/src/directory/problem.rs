@@ -27,6 +27,7 @@ fn class(error: &DirectoryError) -> (Exit, &'static str) {
         DirectoryError::SameName { .. } => (Exit::Conflict, "same-name"),
         DirectoryError::TooManyDocuments { .. } | DirectoryError::TooManyNames { .. } | DirectoryError::TooManyAliases { .. } | DirectoryError::TooMany { .. } => (Exit::Refused, "too-many"),
         DirectoryError::Password(_) => (Exit::Refused, "password"),
+        DirectoryError::Alias(_) => (Exit::Refused, "applicant"),
         DirectoryError::AppPassword(AppPasswordError::NotFound { .. }) => (Exit::NotFound, "no-such-app-password"),
         DirectoryError::AppPassword(AppPasswordError::TooMany { .. }) => (Exit::Refused, "too-many"),
         DirectoryError::AppPassword(AppPasswordError::Name | AppPasswordError::NoScope) => (Exit::Refused, "app-password"),
@@ -67,7 +68,7 @@ impl From<DirectoryError> for Problem {
         let problem = told(exit, code, &text);
         match error {
             DirectoryError::Password(_) => problem.at("password"),
-            DirectoryError::AliasTaken { .. } | DirectoryError::AliasSealed { .. } => problem.at("alias"),
+            DirectoryError::Alias(_) | DirectoryError::AliasTaken { .. } | DirectoryError::AliasSealed { .. } => problem.at("alias"),
             _ => problem,
         }
     }

@@ -43,6 +43,15 @@ pub struct HeldDocument {
     pub added_at: Option<u64>,
 }
 
+impl Holder {
+    pub fn kind(&self) -> MailboxKind {
+        match self {
+            Self::Citizen { .. } => MailboxKind::Citizen,
+            Self::Institution { .. } => MailboxKind::Institution,
+        }
+    }
+}
+
 impl HeldDocument {
     /// That with which the mailbox is opened.
     pub fn of_opening(document: &Document) -> Self {
@@ -72,10 +81,7 @@ impl fmt::Display for State {
 
 impl Account {
     pub fn kind(&self) -> MailboxKind {
-        match self.holder {
-            Holder::Citizen { .. } => MailboxKind::Citizen,
-            Holder::Institution { .. } => MailboxKind::Institution,
-        }
+        self.holder.kind()
     }
 
     pub fn state(&self) -> State {

@@ -1,6 +1,6 @@
 //! What finds an account by a document, a credit code or a name of its own: `1 | number u64 big-endian`,
-//! under an HMAC that only the directory's key can make. These records stay when the mailbox is closed. Beside them stands, in the same
-//! form, which mailbox was the last to get a name of its own: who looked at all names rests on it.
+//! under an HMAC that only the directory's key can make. These records stay when the mailbox is closed. Names that read alike are found
+//! together: there the numbers of all mailboxes with such a name follow one another.
 
 use keys::DataKey;
 use policies::certificate::Pseudonym;
@@ -15,7 +15,8 @@ const PERSON: &str = "person";
 const INSTITUTION: &str = "institution";
 const ALIAS: &str = "alias";
 const PSEUDONYM: &str = "pseudonym";
-const LAST_NAMED: &str = "last named mailbox";
+const READING: &str = "alias as read";
+const READINGS_WHOLE: &str = "aliases as read, whole";
 
 pub fn person(document: &Document, key: &DataKey) -> Key {
     indexed(PERSON, zeroize::Zeroizing::new(document.canonical()).as_bytes(), key)
@@ -34,8 +35,25 @@ pub fn aliases() -> (Key, Key) {
     Key::range(ALIAS, &[])
 }
 
-pub fn last_named() -> Key {
-    Key::new(LAST_NAMED, &[])
+/// The same for all names that people take for each other.
+pub fn reading(alias: &Alias, key: &DataKey) -> Key {
+    indexed(READING, alias.as_read().as_bytes(), key)
+}
+
+/// Of all readings.
+#[cfg(test)]
+pub fn readings() -> (Key, Key) {
+    Key::range(READING, &[])
+}
+
+/// Stands once every name of before is found by its reading.
+pub fn readings_whole() -> Key {
+    Key::new(READINGS_WHOLE, &[])
+}
+
+/// Of [`readings_whole`].
+pub fn mark() -> Vec<u8> {
+    vec![VERSION]
 }
 
 pub fn pseudonym(pseudonym: &Pseudonym, key: &DataKey) -> Key {
@@ -51,7 +69,20 @@ pub fn encode(number: MailboxNumber) -> Vec<u8> {
 }
 
 pub fn decode(bytes: &[u8]) -> Result<MailboxNumber, RecordError> {
-    let number = versioned(KIND, bytes)?.try_into().map(u64::from_be_bytes).ok();
+    number(versioned(KIND, bytes)?)
+}
+
+/// Of a reading.
+pub fn encode_all(numbers: impl Iterator<Item = MailboxNumber>) -> Vec<u8> {
+    std::iter::once(VERSION).chain(numbers.flat_map(|number| number.get().to_be_bytes())).collect()
+}
+
+pub fn decode_all(bytes: &[u8]) -> Result<Vec<MailboxNumber>, RecordError> {
+    versioned(KIND, bytes)?.chunks(8).map(number).collect()
+}
+
+fn number(bytes: &[u8]) -> Result<MailboxNumber, RecordError> {
+    let number = bytes.try_into().map(u64::from_be_bytes).ok();
     let number = number.and_then(|number| MailboxNumber::parse(&format!("{number:010}")).ok());
     number.ok_or(RecordError::Damaged { kind: KIND, reason: "it holds no mailbox number" })
 }

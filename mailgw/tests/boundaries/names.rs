@@ -23,7 +23,8 @@ fn open(gateway: &Gateway, code: &str, alias: &str) -> Result<Account, Directory
 fn a_name_that_a_bureau_seals_under_is_opened_for_that_bureau_alone() {
     let city = City::found();
     let aliases = city.path("policies/mailbox/aliases.toml");
-    std::fs::write(&aliases, std::fs::read_to_string(&aliases).unwrap().replace("most = 0", "most = 1")).unwrap();
+    // Where nobody thought of that word.
+    std::fs::write(&aliases, std::fs::read_to_string(&aliases).unwrap().replace("most = 0", "most = 1").replace("\"gjj\", ", "")).unwrap();
     let gateway = city.gateway(Arc::clone(&city.store));
     for alias in ["gjj", "GJJ", "g.jj", "gj-j"] {
         assert!(matches!(open(&gateway, OTHER, alias), Err(DirectoryError::AliasSealed { .. })), "{alias}");

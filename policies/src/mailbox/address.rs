@@ -32,6 +32,8 @@ pub enum AliasError {
     Length { min: usize, max: usize },
     #[error("it is kept for the operator; choose another")]
     Reserved,
+    #[error("it has a word that is kept for institutions, or one that reads like it; choose another")]
+    Institutional,
     #[error("it reads like the number of a mailbox; choose another")]
     ReadsAsNumber,
 }
@@ -74,6 +76,18 @@ impl Alias {
     /// `rn` as `m` and `vv` as `w`.
     pub fn reads_like(&self, other: &Self) -> bool {
         self.bytes_as_read().eq(other.bytes_as_read())
+    }
+
+    /// Whether people read this word in it: alone, or as one or more of the pieces that dots and hyphens part, digits after it or none.
+    pub fn bears(&self, word: &Self) -> bool {
+        let pieces: Vec<&str> = self.0.split(['.', '-']).collect();
+        (0..pieces.len()).any(|from| {
+            (from..pieces.len()).any(|to| {
+                let run = pieces.get(from..=to).unwrap_or_default().concat();
+                let reads = |text: &str| Self(text.to_owned()).reads_like(word);
+                reads(&run) || reads(run.trim_end_matches(|digit: char| digit.is_ascii_digit()))
+            })
+        })
     }
 
     /// The same for all names that read alike.
@@ -208,6 +222,20 @@ mod tests {
         }
         for (one, other) in [("gjj", "gji"), ("mail", "nail"), ("rm", "mr"), ("w", "v"), ("m", "n"), ("m", "nr"), ("z", "s"), ("tax", "taxx"), ("a6", "ab"), ("a8", "ab"), ("cl", "d")] {
             assert!(!name(one).reads_like(&name(other)) && name(one).as_read() != name(other).as_read(), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_read_in_a_name() {
+        let name = |text: &str| Alias::parse(text).unwrap();
+        for bearer in ["tax", "TAX", "gz-tax", "tax.gz", "a.t-a-x.b", "tax-12366", "tax12366", "gz.tax1"] {
+            assert!(name(bearer).bears(&name("tax")), "{bearer}");
+        }
+        for (bearer, word) in [("sh3bao", "sh3ba0"), ("po1ice", "police"), ("my-b4nk-0f", "of"), ("housing.fund", "housing-fund"), ("gz-housingfund7", "housing-fund"), ("rnohrss", "mohrss"), ("gj1", "gjl")] {
+            assert!(name(bearer).bears(&name(word)), "{bearer} {word}");
+        }
+        for other in ["taxi", "syntax", "ta", "t-a", "xtax", "gztax", "taxx"] {
+            assert!(!name(other).bears(&name("tax")), "{other}");
         }
     }
 

@@ -46,6 +46,7 @@ pub struct MailboxPolicy {
     min_alias: usize,
     max_alias: usize,
     reserved: BTreeSet<Alias>,
+    institutional: BTreeSet<Alias>,
     citizen_aliases: usize,
     citizen_bytes: u64,
     institution_bytes: u64,
@@ -77,6 +78,9 @@ struct Aliases {
     min_characters: Spanned<u8>,
     max_characters: Spanned<u8>,
     reserved: Vec<Spanned<String>>,
+    /// Absent in documents of before.
+    #[serde(default)]
+    institutional: Vec<Spanned<String>>,
     #[serde(default)]
     citizens: CitizenNames,
 }
@@ -230,6 +234,7 @@ impl MailboxPolicy {
             min_alias: names.min,
             max_alias: names.max,
             reserved: names.reserved,
+            institutional: names.institutional,
             citizen_aliases: names.citizens,
             // A mailbox holds at least one message of the largest size.
             citizen_bytes: within(&limits.mailbox_bytes.citizen, message_bytes, 1 << 50)?,
@@ -272,6 +277,11 @@ impl MailboxPolicy {
         // `post-master`, `no.reply` and `adm1n` speak for the operator as well as the names themselves.
         let reserved = self.reserved.iter().any(|name| name.reads_like(&alias));
         if reserved { Err(AliasError::Reserved) } else { Ok(alias) }
+    }
+
+    /// What is asked beside it of a citizen's name: it speaks for no institution, also not for one whose mailbox is yet to come.
+    pub fn grant_citizen(&self, alias: &Alias) -> Result<(), AliasError> {
+        if self.institutional.iter().any(|word| alias.bears(word)) { Err(AliasError::Institutional) } else { Ok(()) }
     }
 
     /// `owner` is not known yet where the mailbox is applied for.
@@ -381,6 +391,9 @@ impl MailboxPolicy {
         for name in &self.reserved {
             line("reserved", name.to_string());
         }
+        for word in &self.institutional {
+            line("no citizen's name bears", word.to_string());
+        }
         line("bytes of a citizen's mailbox", self.citizen_bytes.to_string());
         line("bytes of an institution's mailbox", self.institution_bytes.to_string());
         line("bytes of a message", self.message_bytes.to_string());
@@ -410,6 +423,7 @@ struct Names {
     min: usize,
     max: usize,
     reserved: BTreeSet<Alias>,
+    institutional: BTreeSet<Alias>,
     citizens: usize,
 }
 
@@ -420,14 +434,18 @@ impl Names {
         if *min.get_ref() == 0 || min.get_ref() > max.get_ref() || *max.get_ref() > 64 {
             return Err(PolicyError::at(file, text, Some(min.span()), "a name has 1 to 64 characters, the least no more than the most"));
         }
-        let mut reserved = BTreeSet::new();
-        for name in document.reserved {
-            let refused = |reason: String| PolicyError::at(file, text, Some(name.span()), reason);
-            let alias = Alias::parse(name.get_ref()).map_err(|error| refused(error.to_string()))?;
-            if !reserved.insert(alias) {
-                return Err(refused("the name is reserved twice; keep one".to_owned()));
+        let each_once = |names: Vec<Spanned<String>>| {
+            let mut found = BTreeSet::new();
+            for name in names {
+                let refused = |reason: String| PolicyError::at(file, text, Some(name.span()), reason);
+                let alias = Alias::parse(name.get_ref()).map_err(|error| refused(error.to_string()))?;
+                if !found.insert(alias) {
+                    return Err(refused("the name is reserved twice; keep one".to_owned()));
+                }
             }
-        }
+            Ok(found)
+        };
+        let (reserved, institutional) = (each_once(document.reserved)?, each_once(document.institutional)?);
         // spec: rfc5321#4.5.1; rfc2142#4
         for role in ["abuse", "postmaster"] {
             if !reserved.iter().any(|alias: &Alias| alias.as_str() == role) {
@@ -438,6 +456,6 @@ impl Names {
             return Err(PolicyError::at(file, text, Some(most.span()), format!("a citizen has 0 to {MAX_ALIASES} names")));
         }
         let citizens = usize::from(document.citizens.most.map_or(0, Spanned::into_inner));
-        Ok(Self { min: usize::from(min.into_inner()), max: usize::from(max.into_inner()), reserved, citizens })
+        Ok(Self { min: usize::from(min.into_inner()), max: usize::from(max.into_inner()), reserved, institutional, citizens })
     }
 }

@@ -20,17 +20,19 @@ fn nothing_is_half_done_at_any_write_boundary() {
     for fault in [Fault::Lost, Fault::DoneReportedLost] {
         let done = fault == Fault::DoneReportedLost;
         let store = Arc::new(Memory::new());
+        // As at every start.
+        directory(&store).index_readings().unwrap();
         let faulty = Arc::new(Faulty::new(Arc::clone(&store) as Arc<dyn Store>).at(0, fault));
         let failed = directory(&faulty).open(institution("91440101MAT000018G", "甲有限公司", "demo"), NewPassword::Generated, NOW);
         assert!(matches!(failed, Err(DirectoryError::Commit(CommitError::Poisoned { .. }))));
-        let tables = ["account", "open-mailbox", "institution", "alias"];
+        let tables = ["account", "open-mailbox", "institution", "alias", "alias as read"];
         let expected = usize::from(done);
-        assert_eq!(tables.map(|table| count(&*store, table)), [expected; 4], "{fault:?}");
+        assert_eq!(tables.map(|table| count(&*store, table)), [expected; 5], "{fault:?}");
         assert_eq!((count(&*store, "folder"), events(&*store).len()), (expected * 6, expected));
         // The operator asks again: it exists, or is opened now; never twice.
         let again = directory(&store).open(institution("91440101MAT000018G", "甲有限公司", "demo"), NewPassword::Generated, NOW);
         assert_eq!(matches!(again, Err(DirectoryError::Exists { .. })), done);
-        assert_eq!((tables.map(|table| count(&*store, table)), events(&*store).len()), ([1; 4], 1));
+        assert_eq!((tables.map(|table| count(&*store, table)), events(&*store).len()), ([1; 5], 1));
     }
     let steps: [(Step, Check); 4] = [
         (|directory, number| directory.close(number, NOW).map(drop), |account, _| !account.is_open()),
