@@ -1,7 +1,5 @@
 //! Addresses of a field. mail-parser finds where each begins and ends; what their names say is not its business: it reads every encoded
 //! word alone and raw octets as UTF-8, so a character cut in two, and what programs of here write, would be lost.
-use std::borrow::Cow;
-
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Addr, Address, HeaderValue};
 
@@ -26,20 +24,15 @@ pub fn names(value: &[u8]) -> Vec<String> {
 }
 
 fn of_text(text: &str) -> Option<Address<'static>> {
-    let (mut masked, mut hidden) = mask(&text.replace(MARK, ""));
+    let (masked, mut hidden) = mask(&text.replace(MARK, ""));
+    let mut masked = mask_local_parts(masked, &mut hidden);
     masked.push('\n');
     let HeaderValue::Address(found) = MessageStream::new(masked.as_bytes()).parse_address() else { return None };
     let mut found = found.into_owned();
-    if text.contains("\"@") {
-        match &mut found {
-            Address::List(all) => all.iter_mut().for_each(join_local_part),
-            Address::Group(groups) => groups.iter_mut().flat_map(|group| &mut group.addresses).for_each(join_local_part),
-        }
-    }
     if !hidden.is_empty() {
         let mut one = |addr: &mut Addr<'static>| {
             part_name(addr);
-            [&mut addr.name, &mut addr.address].into_iter().flatten().for_each(|text| show(text, &mut hidden));
+            [&mut addr.name, &mut addr.address].into_iter().flatten().for_each(|text| show(text.to_mut(), &mut hidden));
         };
         match &mut found {
             Address::List(all) => all.iter_mut().for_each(one),
@@ -48,20 +41,10 @@ fn of_text(text: &str) -> Option<Address<'static>> {
             }),
         }
         if let Address::Group(groups) = &mut found {
-            groups.iter_mut().filter_map(|group| group.name.as_mut()).for_each(|name| show(name, &mut hidden));
+            groups.iter_mut().filter_map(|group| group.name.as_mut()).for_each(|name| show(name.to_mut(), &mut hidden));
         }
     }
     Some(found)
-}
-
-/// A local part in quotation marks, without angle brackets around the address: mail-parser takes it for the name.
-fn join_local_part(addr: &mut Addr<'static>) {
-    if let (Some(name), Some(host)) = (&addr.name, &addr.address)
-        && host.starts_with('@')
-        && !host.contains(':')
-    {
-        (addr.name, addr.address) = (None, Some(format!("\"{name}\"{host}").into()));
-    }
 }
 
 /// A name in encoded words before an address without its angle brackets, as some programs send it.
@@ -91,13 +74,75 @@ fn mask(text: &str) -> (String, Vec<String>) {
     (out, hidden)
 }
 
+/// Local parts in quotation marks are hidden, too: without angle brackets around the address mail-parser takes them for names, and puts a
+/// comment behind them. What they escape is read.
+fn mask_local_parts(text: String, hidden: &mut Vec<String>) -> String {
+    if !text.contains("\"@") {
+        return text;
+    }
+    let (mut out, mut rest, mut comments) = (String::with_capacity(text.len()), text.as_str(), 0_usize);
+    while let Some((before, from)) = rest.find(['"', '(', ')', '\\']).and_then(|at| rest.split_at_checked(at)) {
+        out.push_str(before);
+        let length = match from.as_bytes().first() {
+            Some(b'"') if comments == 0 => quoted_length(from),
+            Some(b'(') => {
+                comments += 1;
+                1
+            }
+            Some(b')') => {
+                comments = comments.saturating_sub(1);
+                1
+            }
+            Some(b'\\') => 1 + from.chars().nth(1).map_or(0, char::len_utf8),
+            _ => 1,
+        };
+        let (piece, after) = from.split_at_checked(length).unwrap_or((from, ""));
+        rest = after;
+        if piece.len() > 1 && piece.starts_with('"') && after.starts_with('@') {
+            // spec: rfc5322#4.4 words before it, each with its dot, are of the local part
+            let kept = if out.ends_with('.') { out.trim_end_matches(|c: char| !c.is_whitespace() && !"()<>[]:;@\\,\"".contains(c)).len() } else { out.len() };
+            let mut local = format!("\"{}{}\"", out.split_off(kept), unescaped(piece));
+            show(&mut local, hidden);
+            out.push_str(&format!("{MARK}{}{MARK}", hidden.len()));
+            hidden.push(local);
+        } else {
+            out.push_str(piece);
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Octets of the quoted string that `text` begins with; all of them where it has no end. spec: rfc5322#3.2.4
+fn quoted_length(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.bytes().enumerate().skip(1).find(|(_, byte)| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |(at, _)| at + 1)
+}
+
+/// What a quoted string says.
+fn unescaped(quoted: &str) -> String {
+    let (mut said, mut escaped) = (String::new(), false);
+    for char in quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(quoted).chars() {
+        escaped = char == '\\' && !escaped;
+        if !escaped {
+            said.push(char);
+        }
+    }
+    said
+}
+
 /// Each word is shown once: none stands in a field twice.
-fn show(text: &mut Cow<'static, str>, hidden: &mut [String]) {
+fn show(text: &mut String, hidden: &mut [String]) {
     if text.contains(MARK) {
         // Every second piece is a number.
         let pieces = text.split(MARK).enumerate();
         let shown = pieces.map(|(at, piece)| if at % 2 == 0 { piece.to_owned() } else { piece.parse().ok().and_then(|at: usize| hidden.get_mut(at)).map(std::mem::take).unwrap_or_default() });
-        *text = shown.collect::<String>().into();
+        *text = shown.collect();
     }
 }
 

@@ -5,7 +5,7 @@ use super::structure::structure_of;
 
 /// Told the same by every program of this number: where ENVELOPE or BODYSTRUCTURE come to be told otherwise, or more is kept, it rises, and
 /// what was kept before is worth nothing.
-pub const WORDING: u8 = 5;
+pub const WORDING: u8 = 6;
 
 /// ENVELOPE and BODYSTRUCTURE as FETCH tells them, and the header as it stands, its blank line included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
