@@ -72,6 +72,59 @@ fn parts_within_parts() {
     );
 }
 
+/// A message in UTF-8 that was put in another is a message as any: its parts are told, numbered, decoded and looked through. spec: rfc9051#7.5.2
+#[test]
+fn a_message_in_utf_8_within_another() {
+    let inner = "From: \u{5f20}\u{4e09} <zhang@b.example>\r\nSubject: \u{5185}\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\n--i\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n56mX5Y2w\r\n--i\r\nContent-Type: application/octet-stream\r\n\r\nxyz\r\n--i--\r\n";
+    let message = format!("Subject: outer\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n\r\nplain\r\n--o\r\nContent-Type: message/global\r\n\r\n{inner}\r\n--o--\r\n");
+    let zhang = r#"(("=?UTF-8?B?5byg5LiJ?=" NIL "zhang" "b.example"))"#;
+    let lines = inner.lines().count();
+    tells(
+        "message/global",
+        &message,
+        r#"(NIL "outer" NIL NIL NIL NIL NIL NIL NIL NIL)"#,
+        &format!(
+            r#"(("text" "plain" NIL NIL NIL "7BIT" 5 1 NIL NIL NIL NIL)("message" "global" NIL NIL NIL "7BIT" {} (NIL "=?UTF-8?B?5YaF?=" {zhang} {zhang} {zhang} NIL NIL NIL NIL NIL) (("text" "plain" ("charset" "utf-8") NIL NIL "base64" 8 1 NIL NIL NIL NIL)("application" "octet-stream" NIL NIL NIL "7BIT" 3 NIL NIL NIL NIL) "mixed" ("boundary" "i") NIL NIL NIL) {lines} NIL NIL NIL NIL) "mixed" ("boundary" "o") NIL NIL NIL)"#,
+            inner.len()
+        ),
+    );
+    let mut client = Client::selected();
+    client.arrives(message.as_bytes());
+    client.send(b"x NOOP\r\n");
+    let (header, text) = inner.split_once("\r\n\r\n").unwrap();
+    let (header, mime) = (format!("{header}\r\n\r\n"), "Content-Type: message/global\r\n\r\n");
+    for (item, said) in [
+        ("BODY[2]", inner),
+        ("BODY[2.MIME]", mime),
+        ("BODY[2.HEADER]", &header),
+        ("BODY[2.HEADER.FIELDS (SUBJECT)]", "Subject: \u{5185}\r\n\r\n"),
+        ("BODY[2.TEXT]", text),
+        ("BODY[2.1]", "56mX5Y2w"),
+        ("BODY[2.2.MIME]", "Content-Type: application/octet-stream\r\n\r\n"),
+        ("BINARY[2.1]", "\u{7a57}\u{5370}"),
+        ("BINARY[2.2]", "xyz"),
+        ("BINARY[2]", inner),
+    ] {
+        let asked = item.replacen("[", ".PEEK[", 1);
+        assert_eq!(client.send(format!("a UID FETCH 6 {asked}\r\n").as_bytes()), format!("* 3 FETCH (UID 6 {item} {{{}}}\r\n{said})\r\na OK Fetched\r\n", said.len()), "{item}");
+    }
+    assert_eq!(client.send(b"a UID FETCH 6 (BODY.PEEK[2.3] BINARY.SIZE[2.1])\r\n"), "* 3 FETCH (UID 6 BODY[2.3] NIL BINARY.SIZE[2.1] 6)\r\na OK Fetched\r\n");
+    // What its text says in base64 is found, what its attachment says is no text.
+    for (criterion, found) in [("BODY {6}\r\n\u{7a57}\u{5370}", " 3"), ("BODY 56mX", ""), ("BODY zyx", "")] {
+        let (first, rest) = criterion.split_once("\r\n").map_or((criterion.to_owned(), ""), |(first, rest)| (first.replace('}', "+}") + "\r\n", rest));
+        assert_eq!(client.send(format!("a SEARCH CHARSET UTF-8 {first}{rest}\r\n").as_bytes()), format!("* SEARCH{found}\r\na OK Searched\r\n"), "{criterion}");
+    }
+    // In a coding it is octets, as is a message in one: what lies within has none of its own.
+    tells(
+        "message/global in base64",
+        "Content-Type: message/global\r\nContent-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogeA==\r\n",
+        NOBODY,
+        r#"("application" "octet-stream" NIL NIL NIL "base64" 18 NIL NIL NIL NIL)"#,
+    );
+    // Of no message, but of what one says of others.
+    tells("a report", "Content-Type: message/global-delivery-status\r\n\r\nx\r\n", NOBODY, r#"("message" "global-delivery-status" NIL NIL NIL "7BIT" 3 NIL NIL NIL NIL)"#);
+}
+
 #[test]
 fn parts_that_are_broken() {
     // A multipart has one part at least, says the grammar; so what has none is text.
@@ -147,6 +200,14 @@ fn people_of_an_envelope() {
         ("a name in quotation marks", "\"Doe, \\\"J\\\" \\\\\" <a@b.example>", r#"("Doe, \"J\" \\" NIL "a" "b.example")"#),
         ("a local part in quotation marks", "<\"john doe\"@b.example>, <\"a@\\\"b\"@c.example>", r#"(NIL NIL "john doe" "b.example")(NIL NIL "a@\"b" "c.example")"#),
         ("a local part in quotation marks without brackets", "\"john doe\"@b.example", r#"(NIL NIL "john doe" "b.example")"#),
+        // A comment is no part of it. Names and addresses as Python's `email.utils` reads them.
+        ("such a one and a comment", "\"john doe\"@b.example (J), (K) \"a.b\"@c.example", r#"("J" NIL "john doe" "b.example")("K" NIL "a.b" "c.example")"#),
+        ("parentheses and other signs in it", "\"john (x), <y>; z\"@b.example, \"a\\\"b\\\\\"@c.example (J)", r#"(NIL NIL "john (x), <y>; z" "b.example")("J" NIL "a\"b\\" "c.example")"#),
+        ("a word before it", "a.\"b c\"@d.example (J)", r#"("J" NIL "a.b c" "d.example")"#),
+        ("a name before it", "\"Doe, J\" \"john doe\"@b.example", r#"("Doe, J" NIL "john doe" "b.example")"#),
+        ("such a one in a group, and quotation marks in comments", "Team: \"john doe\"@b.example (5\" (\"x\"@y)), a@b.example;", r#"(NIL NIL "Team" NIL)("5\" (\"x\"@y)" NIL "john doe" "b.example")(NIL NIL "a" "b.example")(NIL NIL NIL NIL)"#),
+        ("encoded words beside it", "\"john doe\"@b.example (=?utf-8?B?5byg5LiJ?=)", r#"("=?utf-8?B?5byg5LiJ?=" NIL "john doe" "b.example")"#),
+        ("quotation marks without an end", "\"john\"@b.example, \"doe@c.example", r#"(NIL NIL "john" "b.example")("doe@c.example" NIL "" "")"#),
         ("a literal of a host", "<a@[192.0.2.1]>, <b@[IPv6:2001:db8::1]>", r#"(NIL NIL "a" "[192.0.2.1]")(NIL NIL "b" "[IPv6:2001:db8::1]")"#),
         ("an escaped backslash in a local part", "<\"a\\\\b\"@c.example>", r#"(NIL NIL "a\\b" "c.example")"#),
         // No phrase, but so names were written before there were any. spec: rfc5322#3.4

@@ -138,7 +138,8 @@ impl Scanner<'_> {
             } else {
                 kind = Kind::Multipart(parts);
             }
-        } else if media.is("message", "rfc822") {
+        } else if media.is("message", "rfc822") || media.is("message", "global") {
+            // spec: rfc9051#7.5.2 both are told as messages; rfc6532#3.7
             if plain && depth < MAX_DEPTH && self.left > 0 {
                 let inner = if let Some(stop) = stop {
                     // A header without an end leaves nothing to be the message.
@@ -150,7 +151,8 @@ impl Scanner<'_> {
                 kind = Kind::Message(Box::new(inner.0));
                 stop = Some(inner.1);
             } else {
-                // spec: rfc2046#5.2.1 a message may not be encoded: then it is octets to us
+                // spec: rfc2046#5.2.1 a message may not be encoded, and where one may (rfc6532#3.7) nothing within it has octets of its own to
+                // be told: then it is octets to us
                 media = Media::of("application", "octet-stream");
             }
         }
