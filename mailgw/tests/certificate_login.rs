@@ -242,10 +242,16 @@ fn a_revocation_ends_what_stands_and_lets_nobody_in() {
     *city.lists.0.lock().unwrap() = None;
     assert_eq!(refusal(city.enter(&lost, None)), Some(LoginRefusal::Unavailable));
     assert!(!over(standing.login.credential, &again));
+    // Where no thread can be had it is looked for all the same.
+    let alone = || city.logins.look_again_by(0);
+    assert!(!over(standing.login.credential, &alone));
     city.publish(&[2, 4]);
     assert!(over(standing.login.credential, &again) && !over(kept.login.credential, &again) && !over(Credential::Password, &again));
     // That of a session that ended by itself is not looked at any more.
     assert!(!over(gone, &again));
+    city.publish(&[2, 3, 4]);
+    assert!(over(kept.login.credential, &alone));
+    city.publish(&[2, 4]);
     assert_eq!(refusal(city.enter(&lost, None)), Some(LoginRefusal::Denied));
     assert!(city.enter(&other, None).is_ok());
     // A mailbox that is closed has no logins, by whatever.

@@ -189,6 +189,11 @@ impl CertificateLogins {
     /// 1 whose it is still, and where its lists are · 2 all lists are asked for at the same time: a server that is silent keeps the looks of
     /// a round waiting once, and not for each of its lists · 3 each is judged as soon as its own lists are there.
     pub fn look_again(&self) {
+        self.look_again_by(AT_ONCE);
+    }
+
+    /// With as many threads beside this one at most.
+    pub fn look_again_by(&self, most: usize) {
         // 1
         let of = |looked: &Looked| looked.shown.upgrade().map(|shown| Standing { shown, lists: looked.lists.clone(), at: looked.at, known: looked.known });
         let standing: Vec<_> = self.standing.lock().unwrap_or_else(PoisonError::into_inner).values().filter_map(of).collect();
@@ -204,7 +209,7 @@ impl CertificateLogins {
             }
         }
         // 2
-        let threads = urls.len().min(AT_ONCE);
+        let threads = urls.len().min(most);
         let urls = Mutex::new(urls.into_iter());
         let next = || urls.lock().unwrap_or_else(PoisonError::into_inner).next();
         let fetch = |comes: Sender<(String, Fetched)>| {

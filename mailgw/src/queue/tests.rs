@@ -1,6 +1,8 @@
 //! What becomes of a message whose sender's mailbox is full.
 #![allow(clippy::unwrap_used)]
 
+use protocol::smtp::exchange::{Answer, Output, Request};
+use protocol::smtp::session::{Role, Session, Settings};
 use ring::rand::SystemRandom;
 use store::Memory;
 use time::Duration;
@@ -13,6 +15,45 @@ use crate::mailbox::Quota;
 use crate::mailbox::test_keys::data_key;
 use crate::record::queue::Said;
 
+fn queue(store: &Arc<Memory>, messages: &Arc<MessageStore>, directory: Arc<Directory>) -> Queue {
+    let domain = Domain::parse("mail.gz.example").unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let passphrase = keys::Passphrase::new("a passphrase for tests only".to_owned()).unwrap();
+    let key = keys::KeyStore::create(&place.path().join("keys"), &passphrase).unwrap().data_key("queue").unwrap();
+    Queue::new(store.clone(), messages.clone(), directory, key, Arc::new(SystemRandom::new()), domain.clone(), domain)
+}
+
+/// A message from elsewhere under TLS, of whose delivery its sender wants to be told.
+fn envelope(parameters: &str) -> Envelope {
+    let host = Domain::parse("mail.gz.example").unwrap();
+    let settings = Settings { host, tls: true, starttls: false, role: Role::Exchange, dsn: true, offer: protocol::sasl::Offer::default(), budget: protocol::budget::Budget::default(), max_size: 1_000, max_recipients: 1, max_copies: 1_000 };
+    let (mut session, _) = Session::new(settings);
+    let mut out = session.receive(format!("EHLO x\r\nMAIL FROM:<a@c.cn> RET=FULL{parameters}\r\nRCPT TO:<b@mail.gz.example> NOTIFY=SUCCESS\r\n").as_bytes());
+    out.extend(session.answer(Answer::Known));
+    out.extend(session.receive(b"DATA\r\nx\r\n.\r\n"));
+    out.into_iter().find_map(|output| if let Output::Do(Request::Deliver { envelope, .. }) = output { Some(envelope) } else { None }).unwrap()
+}
+
+/// What a sender elsewhere is told of its delivery says as much as the message's header does. spec: rfc8689#5
+#[test]
+fn a_report_of_success_goes_under_tls_alone_where_the_message_came_so() {
+    let (store, now) = (Arc::new(Memory::new()), datetime!(2026-11-29 08:00 UTC));
+    let messages = Arc::new(MessageStore::new(store.clone(), data_key()));
+    let queue = queue(&store, &messages, Arc::new(directory(&store)));
+    for (parameters, require_tls) in [("", false), (" REQUIRETLS", true)] {
+        let envelope = envelope(parameters);
+        assert_eq!(envelope.require_tls, require_tls);
+        let report = queue.delivered_elsewhere(&envelope, b"Subject: x\r\n\r\nthe body\r\n", now).unwrap().unwrap();
+        let text = String::from_utf8_lossy(&report);
+        assert!(text.contains("Action: delivered") && text.contains("Subject: x") && !text.contains("the body"), "{text}");
+        let body = messages.body(&report).unwrap();
+        store.commit(queue.enqueue_report(Batch::new(), &body, envelope.reverse_path.as_ref().unwrap(), &envelope, now).unwrap()).unwrap();
+        queue.accepted(body.id());
+        let queued = queue.get(body.id()).unwrap().unwrap();
+        assert_eq!((queued.require_tls, queued.reverse_path, queued.recipients[0].address.as_str()), (require_tls, None, "a@c.cn"));
+    }
+}
+
 #[test]
 fn a_sender_whose_mailbox_is_full_is_told_from_its_reserve_and_else_later() {
     let (store, now) = (Arc::new(Memory::new()), datetime!(2026-11-29 08:00 UTC));
@@ -20,13 +61,7 @@ fn a_sender_whose_mailbox_is_full_is_told_from_its_reserve_and_else_later() {
     let mailbox = directory.open(chen(), NewPassword::Generated, now).unwrap().account.mailbox();
     let messages = MessageStore::new(store.clone(), data_key()).with_quota(|_| Quota { bytes: 10, messages: 100 }).with_reserve(1_024);
     let messages = Arc::new(messages);
-    let domain = Domain::parse("mail.gz.example").unwrap();
-    let key = {
-        let place = tempfile::tempdir().unwrap();
-        let passphrase = keys::Passphrase::new("a passphrase for tests only".to_owned()).unwrap();
-        keys::KeyStore::create(&place.path().join("keys"), &passphrase).unwrap().data_key("queue").unwrap()
-    };
-    let queue = Queue::new(store.clone(), messages.clone(), directory, key, Arc::new(SystemRandom::new()), domain.clone(), domain);
+    let queue = queue(&store, &messages, directory);
     let full = Delivery { mailbox: mailbox.clone(), folder: "INBOX".into(), content: b"0123456789".to_vec().into(), unix_millis: 0, flags: Flags::new(), event: None, mark: None };
     messages.deliver(&[full], 1).unwrap();
 

@@ -201,3 +201,41 @@ async fn a_search_in_a_large_message_keeps_nobody_waiting() {
     let longest = *longest.lock().unwrap();
     assert!(longest < whole / 2, "others waited for {longest:?} of {whole:?}");
 }
+
+/// Another has deleted or renamed the folder between the look at it and the commit: the message goes nowhere else, and is told of.
+#[tokio::test]
+async fn a_folder_that_goes_while_something_is_appended_to_it() {
+    type Other = fn(&mailgw::mailbox::MessageStore);
+    let cases: [(Other, &str, &str); 4] = [
+        (|other| other.delete_folder(ONE, "Archive", 9).unwrap(), "NO [TRYCREATE]", ""),
+        (|other| other.rename_folder(ONE, "Archive", "Old").unwrap(), "NO [TRYCREATE]", "Old"),
+        (|other| { other.delete_folder(ONE, "Archive", 9).unwrap(); other.create_folder(ONE, "Archive").unwrap(); }, "OK [APPENDUID 7 1]", "Archive"),
+        (|other| { other.rename_folder(ONE, "Archive", "Old").unwrap(); other.create_folder(ONE, "Archive").unwrap(); }, "OK [APPENDUID 7 1]", "Archive"),
+    ];
+    for (at, (happens, said, left)) in cases.into_iter().enumerate() {
+        let (memory, happened): (std::sync::Arc<dyn store::Store>, _) = (std::sync::Arc::new(store::Memory::new()), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+        // Behind the two commits that make the accounts.
+        let between = store::Between::before_commit(std::sync::Arc::clone(&memory), 2, {
+            let (other, happened) = (another(std::sync::Arc::clone(&memory)), std::sync::Arc::clone(&happened));
+            move || {
+                happens(&other);
+                happened.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        });
+        let server = start_on(std::sync::Arc::new(between), quick(), "127.0.0.1:0", "127.0.0.1:0").await;
+        let mut client = server.client(ONE).await;
+        assert!(!happened.load(std::sync::atomic::Ordering::Relaxed), "something else was committed first");
+        let answer = client.append("Archive", b"appended").await;
+        assert!(happened.load(std::sync::atomic::Ordering::Relaxed) && answer.starts_with(said), "{at}: {answer}");
+        // Whole or not at all, and in no other folder.
+        for line in client.ok("LIST \"\" *").await {
+            let name = line.rsplit('"').nth(1).unwrap();
+            let count = u32::from(said.starts_with("OK") && name == left);
+            assert_eq!(client.ok(&format!("STATUS {name} (MESSAGES)")).await, [format!("* STATUS \"{name}\" (MESSAGES {count})")], "{at}");
+        }
+        if !left.is_empty() {
+            client.ok(&format!("SELECT {left}")).await;
+        }
+        assert_eq!(server.messages.quota_of(ONE).unwrap().used_messages, u64::from(said.starts_with("OK")), "{at}");
+    }
+}
