@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod concurrency;
+mod folders;
 mod harness;
 mod history;
 mod letters;
@@ -9,6 +10,7 @@ mod limits;
 mod mail;
 mod newer;
 mod notify;
+mod quirks;
 mod resync;
 mod search;
 mod switches;
