@@ -314,6 +314,7 @@ fn named_by_choice(office: &mut Office) {
     let person = person.as_str();
     refused(&office.mailgw(&["--json", "mailbox", "alias", person, "newname"]), 5, "alias-taken", "newname");
     refused(&office.mailgw(&["--json", "mailbox", "alias", person, "new-name"]), 5, "alias-taken", "new-name");
+    refused(&office.mailgw(&["--json", "mailbox", "alias", person, "gz-tax"]), 3, "applicant", "institutions");
     let named = office.mailgw(&["--json", "mailbox", "alias", person, "somebody"]).json();
     assert_eq!(named["aliases"], serde_json::json!([format!("somebody@{DOMAIN}")]));
     refused(&office.mailgw(&["--json", "mailbox", "alias", person, "somebody-2"]), 3, "too-many", "names");

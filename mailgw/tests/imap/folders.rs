@@ -285,12 +285,14 @@ async fn one_after_another(chance: u64) {
 
 /// What was told of each message: its account, UIDVALIDITY and UID.
 type Told = (usize, u32, u32, String);
+/// What sessions were told that they put, by account, UIDVALIDITY and UID.
+type Put = Mutex<BTreeMap<(usize, u32, u32), String>>;
 
 /// All at one moment: a UID under a UIDVALIDITY is given once, whatever becomes of the folder, and always names the same message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_uid_names_one_message_however_folders_come_and_go() {
     let server = Arc::new(start(quick()).await);
-    let put: Arc<Mutex<BTreeMap<(usize, u32, u32), String>>> = Arc::default();
+    let put: Arc<Put> = Arc::default();
     let sessions: Vec<_> = (1..=6_u64).map(|session| tokio::spawn({
         let (server, put) = (Arc::clone(&server), Arc::clone(&put));
         async move { wander(&server, &put, session, usize::from(session > 4)).await }
@@ -308,7 +310,7 @@ async fn a_uid_names_one_message_however_folders_come_and_go() {
     }
 }
 
-async fn wander(server: &Server, put: &Mutex<BTreeMap<(usize, u32, u32), String>>, session: u64, account: usize) -> Vec<Told> {
+async fn wander(server: &Server, put: &Put, session: u64, account: usize) -> Vec<Told> {
     let account_number = [ONE, OTHER][account];
     let (mut client, mut dice, mut heard, mut open) = (server.client(account_number).await, Dice(session), Vec::new(), None);
     for step in 0..200 {
