@@ -84,8 +84,9 @@ impl Alias {
         (0..pieces.len()).any(|from| {
             (from..pieces.len()).any(|to| {
                 let run = pieces.get(from..=to).unwrap_or_default().concat();
-                let reads = |text: &str| Self(text.to_owned()).reads_like(word);
-                reads(&run) || reads(run.trim_end_matches(|digit: char| digit.is_ascii_digit()))
+                // The last letters of a word may be written as digits, and digits come after it.
+                let letters = run.trim_end_matches(|digit: char| digit.is_ascii_digit()).len();
+                (letters..=run.len()).any(|end| Self(run.get(..end).unwrap_or_default().to_owned()).reads_like(word))
             })
         })
     }

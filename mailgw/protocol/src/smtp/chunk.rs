@@ -97,7 +97,7 @@ impl Chunks {
             return Err(flaw);
         }
         if !self.bytes.is_empty() && !self.bytes.ends_with(b"\r\n") {
-            self.bytes.extend_from_slice(b"\r\n");
+            incoming::take(&mut self.bytes, b"\r\n", self.limit.saturating_add(2));
         }
         Ok(self.bytes)
     }
