@@ -243,29 +243,57 @@ fn documented(office: &Office) {
     assert!(done["documents"][0]["added_at"].is_null() && done["documents"][1]["added_at"].is_string(), "{done:#}");
     // Who lost all of them: two officers sign for the very document, as `--help` says.
     ["one", "two"].iter().zip(["A-1", "A-2"]).for_each(|(name, number)| office.officer(name, number));
-    office.write("typed.txt", b"H87654321\n");
-    run("sh", &["-c", "(read -r number; printf '%s\\n' \"$number\" \"$(openssl rand -hex 16)\") < typed.txt > document.txt"], &office.home).ok();
-    let digest = run("sha256sum", &["document.txt"], &office.home).ok().split_whitespace().next().unwrap().to_owned();
-    let request = format!(r#"{{"kind":"suiyin mailbox document v1","mailbox":"{address}","id_type":"06","document":"{digest}","proof":"permit seen, card lost abroad","papers":"form 94"}}"#);
+    let digest = |number: &str, name: &str, file: &str| {
+        office.write("typed.txt", format!("{number}\n{name}\n").as_bytes());
+        run("sh", &["-c", &format!("(read -r number; read -r name; printf '%s\\n' \"$number\" \"$name\" \"$(openssl rand -hex 16)\") < typed.txt > {file}")], &office.home).ok();
+        run("sha256sum", &[file], &office.home).ok().split_whitespace().next().unwrap().to_owned()
+    };
+    let lost = digest("H87654321", "李志强", "document.txt");
+    let request = format!(r#"{{"kind":"suiyin mailbox document v1","mailbox":"{address}","id_type":"06","document":"{lost}","proof":"permit seen, card lost abroad","papers":"form 94"}}"#);
     office.write("request.json", request.as_bytes());
     ["one", "two"].iter().for_each(|officer| office.approve("request.json", officer));
-    let officers = |approvals: &str| mailgw(&format!("document {address} --id-type 06 --name 李志强 --request request.json {approvals} --document original --person present --papers 'form 94' < document.txt"));
+    let officers = |approvals: &str| mailgw(&format!("document {address} --id-type 06 --request request.json {approvals} --document original --person present --papers 'form 94' < document.txt"));
     refused(&officers("--approval one.p7s"), 3, "officers", "another");
     assert_eq!(officers("--approval one.p7s --approval two.p7s").json()["documents"].as_array().map(Vec::len), Some(3));
-    refused(&officers("--approval one.p7s --approval two.p7s"), 5, "request-spent", "once");
-    // It is a new one, whoever asks.
-    office.write("recovery.json", format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{address}","proof":"permit seen","papers":"form 95"}}"#).as_bytes());
-    ["one", "two"].iter().for_each(|officer| office.approve("recovery.json", officer));
-    let recover = |number: &str, id_type: &str, name: &str| mailgw(&format!("recover {address} --request recovery.json --approval one.p7s --approval two.p7s --id-type {id_type} --name {name} < {number}"));
-    refused(&recover("document.txt", "06", "李志强"), 3, "document-young", "proves the owner");
-    refused(&recover("document.txt", "06", "李志明"), 3, "not-the-owner", "papers");
+    refused(&officers("--approval one.p7s --approval two.p7s"), 5, "mailbox-exists", "already");
+    // It is a new one, whoever asks; and what is typed is what the officers saw.
+    let sign = |request: String| {
+        office.write("signed.json", request.as_bytes());
+        ["one", "two"].iter().for_each(|officer| office.approve("signed.json", officer));
+    };
+    let recover = |file: &str, id_type: &str| mailgw(&format!("recover {address} --request signed.json --approval one.p7s --approval two.p7s --id-type {id_type} < {file}"));
+    let asks = |document: &str| sign(format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{address}","owner":{{"citizen":{{"id_type":"06","document":"{document}"}}}},"proof":"permit seen","papers":"form 95"}}"#));
+    asks(&lost);
+    refused(&recover("document.txt", "06"), 3, "document-young", "proves the owner");
+    refused(&recover("document.txt", "03"), 2, "recovery-request", "typed");
+    let others = digest("H87654321", "李志明", "others.txt");
+    refused(&recover("others.txt", "06"), 2, "recovery-request", "typed");
+    asks(&others);
+    refused(&recover("others.txt", "06"), 3, "not-the-owner", "papers");
+    // Taken away again: a young one by one word, which the other one's age does not change; one that counts by two officers.
+    let withdraw = |more: &str| mailgw(&format!("document {address} --withdraw --papers 'form 96' {more}"));
+    let named = |id_type: &str, file: &str| withdraw(&format!("--id-type {id_type} --name 李志强 < {file}"));
+    assert_eq!(withdraw("--id-type 06 --name 李志强 --document original < document.txt").code, 2, "nothing is graded");
+    refused(&withdraw("--id-type 06 --name 李志明 < document.txt"), 3, "other-name", "paper");
+    assert_eq!(named("06", "document.txt").json()["documents"].as_array().map(Vec::len), Some(2));
+    refused(&named("06", "document.txt"), 4, "no-such-document", "show");
+    office.write("held.txt", format!("{HELD}\n").as_bytes());
+    refused(&named("01", "held.txt"), 3, "document-counts", "officers");
+    let held = digest(HELD, "李志强", "held.txt");
+    sign(format!(r#"{{"kind":"suiyin mailbox document withdrawal v1","mailbox":"{address}","id_type":"01","document":"{held}","proof":"card of another person","papers":"form 96"}}"#));
+    let signed = |approvals: &str| withdraw(&format!("--id-type 01 --request signed.json {approvals} < held.txt"));
+    refused(&signed("--approval one.p7s"), 3, "officers", "another");
+    let left = signed("--approval one.p7s --approval two.p7s").json();
+    assert_eq!((left["documents"].as_array().map(Vec::len), left["documents"][0]["id_type"].as_str()), (Some(1), Some("03")));
+    refused(&named("03", "numbers.txt"), 3, "last-document", "another first");
+    assert_ne!(office.mailgw(&["--json", "mailbox", "open", "--id-type", "01", "--id-no", HELD, "--name", "李志强"]).json()["address"].as_str(), Some(address));
     refused(&document("李志强", "--document original --person present"), 5, "mailbox-exists", "already");
     let read = || {
         let url = format!("imaps://localhost:{}/INBOX?TEXT%20document", office.imaps);
         run("curl", &["-sS", "--cacert", "ca/root.pem", "-u", &format!("{address}:{password}"), &url], &office.home).out
     };
     let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while !read().trim().ends_with("1 2") {
+    while !read().trim().ends_with("1 2 3 4") {
         assert!(std::time::Instant::now() < until, "the owner is not told");
         std::thread::sleep(std::time::Duration::from_millis(200));
     }

@@ -38,6 +38,7 @@ use crate::flow::export;
 use crate::flow::hold;
 use crate::flow::load;
 use crate::flow::notification;
+use crate::flow::opening::document_withdrawal::Withdrawal;
 use crate::flow::opening::further_document::FurtherDocument;
 use crate::flow::opening::renaming::Renaming;
 use crate::flow::owner_notices;
@@ -95,6 +96,8 @@ pub enum Operation {
     MailboxOpen { applicant: Words, password: Option<TypedPassword> },
     /// One more document of a citizen who has a mailbox.
     MailboxDocument(Box<FurtherDocument>),
+    /// One document less.
+    MailboxDocumentWithdraw(Box<Withdrawal>),
     /// A further name of an institution's.
     MailboxAlias { mailbox: String, name: String },
     /// Its holder is called otherwise, as papers prove.
@@ -359,6 +362,7 @@ impl Service {
             Operation::MailboxAlias { mailbox, name } => self.add_alias(&mailbox, &name),
             Operation::MailboxRename(renaming) => self.rename(&renaming),
             Operation::MailboxDocument(further) => self.add_document(&further),
+            Operation::MailboxDocumentWithdraw(withdrawal) => self.withdraw_document(&withdrawal),
             Operation::MailboxRules { mailbox, set } => self.rules(&mailbox, set),
             Operation::MailboxVerified { mailbox, limit } => self.verified(&mailbox, limit),
             Operation::MailboxDeleted { mailbox, folder, since } => self.deleted(&mailbox, &Choice { folder, since }),

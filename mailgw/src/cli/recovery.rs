@@ -14,21 +14,21 @@ use crate::service::{Operation, TypedPassword};
 #[derive(Debug, Args)]
 pub struct Recover {
     mailbox: String,
-    /// JSON that two officers signed: kind `suiyin mailbox recovery v1`, mailbox (its whole address), proof, papers, and `"withdrawn": true` where
-    /// the counter withdrew its password.
-    #[arg(long, value_name = "FILE", requires_all = ["approval", "name"])]
+    /// JSON that two officers signed: kind `suiyin mailbox recovery v1`, mailbox (its whole address), owner (whose papers they saw), proof,
+    /// papers, and `"withdrawn": true` where the counter withdrew its password.
+    #[arg(long, value_name = "FILE", requires = "approval")]
     request: Option<PathBuf>,
     /// PEM: an officer's detached signature over the request, with the officer's certificate and its issuers; twice.
     #[arg(long, value_name = "FILE")]
     approval: Vec<PathBuf>,
-    /// Of the document that was shown; its number is read from standard input.
+    /// Of the document that was shown. Standard input is the very file whose SHA-256 the request bears: number, name and salt.
     #[arg(long, requires = "request", conflicts_with = "code")]
     id_type: Option<String>,
     /// An institution's credit code.
-    #[arg(long, requires = "request")]
+    #[arg(long, requires_all = ["request", "name"])]
     code: Option<String>,
-    /// The owner's, as it stands on what was shown.
-    #[arg(long, requires = "request")]
+    /// The institution's, as it stands on what was shown.
+    #[arg(long, requires = "code")]
     name: Option<String>,
     /// The cooling-off is over: set the new password; one is made unless one is given.
     #[arg(long, conflicts_with_all = ["request", "cancel"])]
@@ -50,10 +50,13 @@ pub fn operation(recover: Recover) -> Result<Operation, Problem> {
                 return Err(Problem::new(Exit::Usage, "recovery-request", "the request is of another mailbox", "give the address that was signed"));
             }
             let approvals = recover.approval.iter().map(|path| read_text(path)).collect::<Result<_, _>>()?;
-            let name = recover.name.unwrap_or_default();
             let papers = match (recover.id_type, recover.code) {
-                (Some(id_type), _) => Papers::Citizen { id_type, id_no: TypedPassword::new(first_line(std::io::stdin().lock(), "standard input")?), name: TypedPassword::new(name) },
-                (None, Some(code)) => Papers::Institution { code, name },
+                (Some(id_type), _) => {
+                    let mut lines = std::io::stdin().lock();
+                    let mut next = || first_line(&mut lines, "standard input").map(TypedPassword::new);
+                    Papers::Citizen { id_type, id_no: next()?, name: next()?, salt: next()? }
+                }
+                (None, Some(code)) => Papers::Institution { code, name: recover.name.unwrap_or_default() },
                 (None, None) => return Err(Problem::new(Exit::Usage, "papers", "it is not said whose papers were shown", "give --id-type, or --code of an institution")),
             };
             Operation::RecoveryApply(Box::new(Application { request, approvals, papers }))

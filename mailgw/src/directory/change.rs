@@ -41,6 +41,15 @@ impl Directory {
                     None => Expectation::Absent(place),
                 });
             }
+            // Nobody gets a new password any more; whoever begins a recovery at this moment comes first, and it is looked for again.
+            let recovery = Recovery::key(number);
+            batch = match self.store.get(&recovery)? {
+                Some(found) => {
+                    Event::RecoveryEnded(event::RecoveryEnded { mailbox: number.to_string(), why: "closed".to_owned() }).append(&mut batch, unix_millis(now))?;
+                    batch.expect(Expectation::Equals(recovery.clone(), found)).delete(recovery)
+                }
+                None => batch.expect(Expectation::Absent(recovery)),
+            };
             if certified {
                 batch = owed(batch, number, Ending::CessationOfOperation, &self.key, now)?;
             }

@@ -88,11 +88,17 @@ pub enum DirectoryError {
     NotHeld { mailbox: MailboxNumber },
     #[error("this document was taken in at the counter lately and proves the owner of mailbox {mailbox} from {from} on; show one that was held before, or come again then")]
     DocumentYoung { mailbox: MailboxNumber, from: String },
+    #[error("mailbox {mailbox} holds no such document; look at it with `mailgw mailbox show {mailbox}`, and compare type and number with the papers")]
+    NoSuchDocument { mailbox: MailboxNumber },
+    #[error("this document proves the owner of mailbox {mailbox} already, so that no single word withdraws it; have two officers sign (`mailgw mailbox document --help`)")]
+    DocumentCounts { mailbox: MailboxNumber },
+    #[error("mailbox {mailbox} has no other document, and one stays; take in another first")]
+    LastDocument { mailbox: MailboxNumber },
     #[error("this request was used once; have two officers sign another")]
     Spent,
     #[error("mailbox {mailbox} is an institution's, which has no documents; give a citizen's")]
     NoCitizen { mailbox: MailboxNumber },
-    #[error("mailbox {mailbox} has as many documents as can be kept; look at it with `mailgw mailbox show`")]
+    #[error("mailbox {mailbox} has as many documents as can be kept; withdraw one that is not needed (`mailgw mailbox document --help`)")]
     TooManyDocuments { mailbox: MailboxNumber },
     #[error("document or credit code is not that of the holder of mailbox {mailbox}; compare it with the paper, and show one that it holds")]
     OtherHolder { mailbox: MailboxNumber },

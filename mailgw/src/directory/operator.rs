@@ -146,6 +146,13 @@ impl Directory {
         self.kept_operators(number)?.1.all.iter().map(|operator| self.shown_operator(operator)).collect()
     }
 
+    /// When one was named, Unix milliseconds.
+    pub fn operator_named_at(&self, number: MailboxNumber, which: u32) -> Result<u64, DirectoryError> {
+        let (_, operators) = self.kept_operators(number)?;
+        let named_at = operators.find(which).map(|operator| operator.named.at);
+        Ok(named_at.ok_or(OperatorError::NotFound { mailbox: number, operator: which })?)
+    }
+
     /// The number under which a citizen is an operator of an institution's mailbox now.
     pub fn operator_of(&self, institution: MailboxNumber, citizen: MailboxNumber) -> Result<Option<(u32, bool)>, DirectoryError> {
         let (_, operators) = self.kept_operators(institution)?;

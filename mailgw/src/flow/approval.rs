@@ -5,6 +5,7 @@ use runtime::exit::{Exit, Problem};
 use runtime::revocation::{RevocationError, RevocationLists};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use super::signer::{Signed, SignerError};
 use crate::bureau::trust::{self, Purpose, TrustError};
@@ -15,6 +16,8 @@ use crate::record::body;
 const OFFICERS: usize = 2;
 /// Signatures that are looked at.
 const MOST: usize = 8;
+/// Characters of a salt: no fewer than 128 bits have in hexadecimal.
+const SALT: std::ops::RangeInclusive<usize> = 32..=128;
 
 /// A request, JSON, and officers' signatures over its very bytes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,6 +26,14 @@ pub struct SignedRequest {
     pub request: String,
     /// Detached CMS, PEM, each by another officer.
     pub approvals: Vec<String>,
+}
+
+/// A document as it was typed: whose name is on it, and the salt under which officers signed for it.
+pub struct TypedDocument<'t> {
+    pub id_type: &'t str,
+    pub id_no: &'t str,
+    pub name: &'t str,
+    pub salt: &'t str,
 }
 
 /// A request that enough officers signed.
@@ -55,6 +66,23 @@ impl From<ApprovalError> for Problem {
             ApprovalError::Officers => "officers",
         };
         crate::problem::told(Exit::Refused, code, &error.to_string())
+    }
+}
+
+impl TypedDocument<'_> {
+    /// Whether a request is of this very document and this name. It bears neither, but the type and SHA-256, hexadecimal, of three lines: the
+    /// number, the name on it and a random salt, which is kept with the papers. Whoever has the request alone tries out no numbers.
+    pub fn is_signed_for(&self, id_type: &str, digest: &str) -> Result<(), &'static str> {
+        let Self { id_no, name, salt, .. } = self;
+        if !SALT.contains(&salt.len()) || !salt.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err("the salt is not 32 to 128 letters and digits");
+        }
+        let lines = Zeroizing::new(format!("{id_no}\n{name}\n{salt}\n"));
+        if self.id_type == id_type && digest == crate::hex(&body::digest(lines.as_bytes())) {
+            Ok(())
+        } else {
+            Err("it is of another document, or number, name and salt were typed otherwise than its digest was made of")
+        }
     }
 }
 

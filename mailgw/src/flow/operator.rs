@@ -103,8 +103,8 @@ impl From<OperatorOrderError> for Problem {
     }
 }
 
-/// 1 a request of that form about a mailbox · 2 signed within a day by an officer, or a first operator of that mailbox, not revoked · 3
-/// durable, once, with its leaf of the log; whoever is ended is logged out.
+/// 1 a request of that form about a mailbox · 2 signed within a day, an operator's end since they were named, by an officer, or a first
+/// operator of that mailbox, not revoked · 3 durable, once, with its leaf of the log; whoever is ended is logged out.
 pub fn carry_out(gateway: &Gateway, lists: &RevocationLists, application: &Application) -> Result<ShownOperator, OperatorOrderError> {
     let now = gateway.clock.now();
     // 1
@@ -115,7 +115,8 @@ pub fn carry_out(gateway: &Gateway, lists: &RevocationLists, application: &Appli
     }
     let mailbox = approval::mailbox(gateway, &request.mailbox).ok_or_else(|| wrong("its mailbox is no whole address here"))?;
     // 2
-    let by = approved(gateway, lists, application, mailbox, now)?;
+    let since = if let Order::End { operator } = request.order { gateway.directory.operator_named_at(mailbox, operator)? } else { 0 };
+    let by = approved(gateway, lists, application, mailbox, since, now)?;
     let ordered = Ordered { by, request: crate::hex(&body::digest(application.request.as_bytes())) };
     // 3
     let directory = &gateway.directory;
@@ -142,10 +143,14 @@ fn said(words: &str) -> bool {
     !words.trim().is_empty() && words.chars().count() <= MAX_WORDS && !words.chars().any(char::is_control)
 }
 
-fn approved(gateway: &Gateway, lists: &RevocationLists, application: &Application, mailbox: MailboxNumber, now: OffsetDateTime) -> Result<By, OperatorOrderError> {
+fn approved(gateway: &Gateway, lists: &RevocationLists, application: &Application, mailbox: MailboxNumber, since: u64, now: OffsetDateTime) -> Result<By, OperatorOrderError> {
     let signed = Signed::read(&application.approval, application.request.as_bytes())?;
     if !signed.is_fresh(now) {
         return Err(OperatorOrderError::Signature { reason: super::signer::STALE.to_owned() });
+    }
+    // Numbers follow one another: nobody signs the end of whoever is named next.
+    if !signed.is_since(since) {
+        return Err(OperatorOrderError::Signature { reason: "it was signed before there was the operator whom it ends".to_owned() });
     }
     if signed.is_for(&gateway.anchors, Purpose::Officer, now) {
         let path = signed.trusted(&gateway.anchors, lists, Purpose::Officer, now)?;

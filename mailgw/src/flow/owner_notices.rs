@@ -147,6 +147,11 @@ fn words(gateway: &Gateway, account: &Account, act: &Act) -> Result<Words, Owner
             "服务窗口凭证明材料为本邮箱所有人登记了另一份证件，今后凭该证件亦可找到本邮箱，日后并可凭其申请重设密码",
             "The counter took in a further document of this mailbox's owner, by papers that were shown; it leads to this mailbox from now on, and later a new password can be asked for with it",
         ),
+        Act::DocumentWithdrawn => Words::new(
+            ["您的邮箱撤销了一份证件的登记", "A document of yours was withdrawn from your mailbox"],
+            "服务窗口撤销了本邮箱所有人一份证件的登记，今后凭该证件不能再找到本邮箱，亦不能凭其申请重设密码",
+            "The counter withdrew a document of this mailbox's owner; it leads to this mailbox no more, and no new password can be asked for with it",
+        ),
         Act::AliasAdded { place } => {
             // The name stands in the owner's own record alone; it is never taken away.
             let named = (*place as usize).checked_sub(1).and_then(|place| account.aliases.get(place)).map(|alias| format!(" {alias}@{}", directory.domain())).unwrap_or_default();

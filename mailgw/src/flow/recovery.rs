@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, Expectation};
 use time::{Duration, OffsetDateTime};
 
-use super::approval::{self, ApprovalError, Approved};
+use super::approval::{self, ApprovalError, Approved, TypedDocument};
 use super::letter;
 use crate::directory::{Account, DirectoryError, Holder, still_open, today};
 use crate::gateway::{Gateway, unix_millis};
@@ -25,13 +25,14 @@ use crate::service::TypedPassword;
 const INBOX: &str = "INBOX";
 pub const KIND: &str = "suiyin mailbox recovery v1";
 
-/// What two officers sign, as JSON. No name and no number stands in it.
+/// What two officers sign, as JSON. No person's name and no number of a document stands in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     pub kind: String,
     /// Its whole address: what is signed for one gateway is good at no other.
     pub mailbox: String,
+    pub owner: Owner,
     /// The counter withdrew its password, so that its owner cannot end the recovery by logging in with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawn: bool,
@@ -41,11 +42,20 @@ pub struct Request {
     pub papers: String,
 }
 
+/// Whose papers the officers saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Owner {
+    /// `document`: as `approval::TypedDocument` has it.
+    Citizen { id_type: String, document: String },
+    Institution { code: String, name: String },
+}
+
 /// What was shown of the owner's.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Papers {
-    Citizen { id_type: String, id_no: TypedPassword, name: TypedPassword },
+    Citizen { id_type: String, id_no: TypedPassword, name: TypedPassword, salt: TypedPassword },
     /// What its registry issued, shown by who acts for it.
     Institution { code: String, name: String },
 }
@@ -80,7 +90,7 @@ pub enum RecoveryError {
     Request { reason: &'static str },
     #[error("document or credit code, or the name, is not that of the mailbox's owner; compare both with the papers")]
     NotTheOwner,
-    #[error("the counter withdrew the password of this mailbox, so that its owner does not end a recovery by logging in with it: have two officers sign a request that says \"withdrawn\": true")]
+    #[error("the counter withdrew the password of this mailbox, so that its owner does not end a recovery by logging in with it; have two officers sign a request that says \"withdrawn\": true")]
     Withdrawn,
     #[error("the request says that the password was withdrawn, and it was not, or there is another since; have two officers sign one without \"withdrawn\"")]
     NotWithdrawn,
@@ -115,9 +125,9 @@ impl From<RecoveryError> for Problem {
     }
 }
 
-/// 1 a request about an open mailbox · 2 what was shown is its owner's: a document that proves it, or the institution's credit code, and the
-/// name · 3 the officers know whether the owner can object by a login · 4 two of them signed it today, two persons, not revoked · 5 the
-/// mailbox is told, and where its owner is told of anything else, in the commit that begins the cooling-off.
+/// 1 a request about an open mailbox · 2 what was typed is what the request says that officers saw, and its owner's: a document that proves
+/// it, or the institution's credit code, and the name · 3 the officers know whether the owner can object by a login · 4 two of them signed it
+/// today, two persons, not revoked · 5 the mailbox is told, and where its owner is told of anything else, in the commit that begins the cooling-off.
 pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Application) -> Result<Shown, RecoveryError> {
     let now = gateway.clock.now();
     // 1
@@ -131,7 +141,8 @@ pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Applicati
     if !account.is_open() {
         return Err(DirectoryError::Closed { mailbox: number }.into());
     }
-    // 2
+    // 2. The officers answer for whose papers they saw; without that a genuine card of anybody would do.
+    is_seen(&request.owner, &application.papers).map_err(|reason| RecoveryError::Request { reason })?;
     if !is_owners(gateway, &account, &application.papers, now)? {
         return Err(RecoveryError::NotTheOwner);
     }
@@ -171,9 +182,19 @@ pub fn show(gateway: &Gateway, number: MailboxNumber) -> Result<Option<Shown>, R
     Ok(gateway.directory.recovery(number)?.map(shown))
 }
 
+fn is_seen(owner: &Owner, papers: &Papers) -> Result<(), &'static str> {
+    match (owner, papers) {
+        (Owner::Citizen { id_type, document }, Papers::Citizen { id_type: typed, id_no, name, salt }) => {
+            TypedDocument { id_type: typed, id_no: id_no.expose(), name: name.expose(), salt: salt.expose() }.is_signed_for(id_type, document)
+        }
+        (Owner::Institution { code, name }, Papers::Institution { code: typed, name: called }) if code == typed && name == called => Ok(()),
+        _ => Err("it is of another owner than was typed"),
+    }
+}
+
 fn is_owners(gateway: &Gateway, account: &Account, papers: &Papers, now: OffsetDateTime) -> Result<bool, RecoveryError> {
     match (&account.holder, papers) {
-        (Holder::Citizen { name, .. }, Papers::Citizen { id_type, id_no, name: shown }) => {
+        (Holder::Citizen { name, .. }, Papers::Citizen { id_type, id_no, name: shown, .. }) => {
             let Ok(document) = Document::parse(id_type, id_no.expose(), today(now)) else { return Ok(false) };
             Ok(PersonName::parse(shown.expose()).is_ok_and(|shown| shown == *name) && gateway.directory.proves_owner(account, &document, now)?)
         }

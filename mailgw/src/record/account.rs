@@ -12,7 +12,7 @@ use store::Key;
 use zeroize::Zeroizing;
 
 use super::password::Verifier;
-use super::{RecordError, VERSION, versioned};
+use super::{RecordError, VERSION, index, versioned};
 
 const KIND: &str = "account";
 
@@ -41,6 +41,8 @@ pub struct HeldDocument {
     pub masked: String,
     /// When the counter took it in, Unix milliseconds; none of the opening's, nor of those of before this was noted.
     pub added_at: Option<u64>,
+    /// That of its index, hexadecimal, of those that the counter took in: a mask is others', too.
+    pub digest: Option<String>,
 }
 
 impl Holder {
@@ -55,11 +57,11 @@ impl Holder {
 impl HeldDocument {
     /// That with which the mailbox is opened.
     pub fn of_opening(document: &Document) -> Self {
-        Self { kind: document.kind(), masked: document.masked(), added_at: None }
+        Self { kind: document.kind(), masked: document.masked(), added_at: None, digest: None }
     }
 
-    pub fn added(document: &Document, unix_millis: u64) -> Self {
-        Self { added_at: Some(unix_millis), ..Self::of_opening(document) }
+    pub fn added(document: &Document, unix_millis: u64, key: &DataKey) -> Self {
+        Self { added_at: Some(unix_millis), digest: Some(crate::hex(&index::person_digest(document, key))), ..Self::of_opening(document) }
     }
 }
 
@@ -162,12 +164,14 @@ struct DocumentBody {
     masked: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     added_at: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
 }
 
 pub(crate) fn seal(account: &Account, verifier: &Verifier, data_key: &DataKey) -> Result<Vec<u8>, RecordError> {
     let holder = match &account.holder {
         Holder::Citizen { name, documents } => {
-            let body = |document: &HeldDocument| DocumentBody { kind: document.kind.code().to_owned(), masked: document.masked.clone(), added_at: document.added_at };
+            let body = |document: &HeldDocument| DocumentBody { kind: document.kind.code().to_owned(), masked: document.masked.clone(), added_at: document.added_at, digest: document.digest.clone() };
             HolderBody::Citizen { name: name.expose().to_owned(), documents: documents.iter().map(body).collect() }
         }
         Holder::Institution { name, code } => HolderBody::Institution { name: name.to_string(), code: code.as_str().to_owned() },
@@ -192,7 +196,7 @@ pub(crate) fn open(number: MailboxNumber, stored: &[u8], data_key: &DataKey) -> 
         HolderBody::Citizen { name, documents } => {
             let held = |document: DocumentBody| {
                 let kind = DocumentKind::from_name(&document.kind).ok_or_else(|| damaged("it holds an unknown kind of document"))?;
-                Ok(HeldDocument { kind, masked: document.masked, added_at: document.added_at })
+                Ok(HeldDocument { kind, masked: document.masked, added_at: document.added_at, digest: document.digest })
             };
             let documents = documents.into_iter().map(held).collect::<Result<_, RecordError>>()?;
             Holder::Citizen { name: PersonName::parse(&name).map_err(|_| damaged("it holds no name"))?, documents }

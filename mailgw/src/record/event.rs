@@ -134,6 +134,8 @@ leaves! {
     /// It opens nothing any more.
     PasswordWithdrawn(Mailbox) = 170,
     DocumentProved(DocumentProved) = 171,
+    /// It leads to the mailbox no more.
+    DocumentWithdrawn(DocumentWithdrawn) = 172,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,7 +19,12 @@ const READING: &str = "alias as read";
 const READINGS_WHOLE: &str = "aliases as read, whole";
 
 pub fn person(document: &Document, key: &DataKey) -> Key {
-    indexed(PERSON, zeroize::Zeroizing::new(document.canonical()).as_bytes(), key)
+    Key::new(PERSON, &[&person_digest(document, key)])
+}
+
+/// By which an account knows a document: what finds it.
+pub fn person_digest(document: &Document, key: &DataKey) -> [u8; 32] {
+    key.index(PERSON, zeroize::Zeroizing::new(document.canonical()).as_bytes())
 }
 
 pub fn institution(code: &CreditCode, key: &DataKey) -> Key {

@@ -35,6 +35,8 @@ pub enum Act {
     HolderRenamed,
     /// A further one of the owner's; which is not told.
     DocumentAdded,
+    /// One of them; which is not told.
+    DocumentWithdrawn,
     /// A name beside the number, by its place among them.
     AliasAdded { place: u32 },
     /// An operator of an institution, by number.
@@ -85,6 +87,7 @@ mod tests {
             (Act::CertificateRenewed, r#""certificate-renewed""#),
             (Act::HolderRenamed, r#""holder-renamed""#),
             (Act::DocumentAdded, r#""document-added""#),
+            (Act::DocumentWithdrawn, r#""document-withdrawn""#),
             (Act::AliasAdded { place: 1 }, r#"{"alias-added":{"place":1}}"#),
             (Act::OperatorNamed { operator: 1 }, r#"{"operator-named":{"operator":1}}"#),
             (Act::OperatorEnded { operator: 1, app_passwords: vec![2, 3] }, r#"{"operator-ended":{"operator":1,"app_passwords":[2,3]}}"#),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Outcome, Service, mailbox};
 use crate::directory::{ApplicantError, Holds};
 use crate::flow::hold;
+use crate::flow::opening::document_withdrawal::{self, Withdrawal};
 use crate::flow::opening::further_document::{self, FurtherDocument};
 use crate::flow::opening::renaming::{self, Renaming};
 use crate::mailbox::{Choice, Kept, MailError, RULES, TrustMarked};
@@ -55,6 +56,12 @@ impl Service {
     pub(super) fn add_document(&self, further: &FurtherDocument) -> Result<Outcome, Problem> {
         let number = self.number(&further.mailbox)?;
         let account = further_document::add(&self.gateway, &self.lists, number, further)?;
+        Ok(self::mailbox(self.gateway.directory.shown(&account), None))
+    }
+
+    pub(super) fn withdraw_document(&self, withdrawal: &Withdrawal) -> Result<Outcome, Problem> {
+        let number = self.number(&withdrawal.mailbox)?;
+        let account = document_withdrawal::withdraw(&self.gateway, &self.lists, number, withdrawal)?;
         Ok(self::mailbox(self.gateway.directory.shown(&account), None))
     }
 

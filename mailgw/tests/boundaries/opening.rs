@@ -5,7 +5,8 @@ use mailgw::directory::{DirectoryError, Refusal, Scope, Words};
 use mailgw::flow::opening::answer::{self, Acceptance, Refusal as Answer};
 use mailgw::flow::opening::findings::Findings;
 use mailgw::flow::approval::{ApprovalError, SignedRequest};
-use mailgw::flow::opening::further_document::{self, By, FurtherDocument};
+use mailgw::flow::opening::document_withdrawal::{self, Withdrawal};
+use mailgw::flow::opening::further_document::{self, By, FurtherDocument, Officers};
 use mailgw::flow::opening::renaming::{Renaming, rename};
 use mailgw::flow::opening::{Application, OpeningError, Sent, Shown, apply, lapse, show, withdraw};
 use mailgw::record::application::State;
@@ -13,7 +14,7 @@ use mailgw::service::TypedPassword;
 use ::secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
-use super::recovery::Officer;
+use super::recovery::{Officer, SALT, signed_document};
 use super::*;
 use crate::city::DOMAIN;
 
@@ -343,14 +344,15 @@ fn a_further_document_of_one_who_lost_all_is_taken_in_by_two_officers() {
     let number = find(id_type, id_no).unwrap();
     let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
     let [one, two] = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
-    let salt = "00112233445566778899aabbccddeeff";
-    let asked = |id_no: &str| {
-        let document = hex(&digest(format!("{id_no}\n{salt}\n").as_bytes()));
+    let salt = SALT;
+    let asked_of = |id_no: &str, name: &str| {
+        let document = signed_document(id_no, name);
         format!(r#"{{"kind":"suiyin mailbox document v1","mailbox":"{number}@{DOMAIN}","id_type":"03","document":"{document}","proof":"passport read by chip, face compared","papers":"form 93"}}"#)
     };
+    let asked = |id_no: &str| asked_of(id_no, name);
     let add = |id_no: &str, salt: &str, request: &str, approvals: Vec<String>| {
         let document = Words { id_type: Some("03".into()), id_no: Some(id_no.into()), name: Some(name.into()), ..Words::default() };
-        let by = By::Officers { signed: SignedRequest { request: request.into(), approvals }, salt: typed(salt) };
+        let by = By::Officers(Officers { signed: SignedRequest { request: request.into(), approvals }, salt: typed(salt) });
         further_document::add(&gateway, &city.more_lists(), number, &FurtherDocument { mailbox: number.to_string(), document, by, findings: findings(Some("original"), Some("present"), &[]) })
     };
     let both = |request: &str| vec![one.signs(request, NOW), two.signs(request, NOW)];
@@ -367,6 +369,9 @@ fn a_further_document_of_one_who_lost_all_is_taken_in_by_two_officers() {
         let refused = add(id_no, salt, &request, both(&request)).unwrap_err();
         assert!(matches!(refused, OpeningError::Request { .. }) && !refused.to_string().contains("1234567"), "{refused}");
     }
+    // They saw it with another name.
+    let named = asked_of("E12345678", "李志强");
+    assert!(matches!(add("E12345678", salt, &named, both(&named)), Err(OpeningError::Request { .. })));
     // One officer; one who signed other words.
     assert!(matches!(add("E12345678", salt, &request, vec![one.signs(&request, NOW)]), Err(OpeningError::Approval(ApprovalError::Officers))));
     assert!(matches!(add("E12345678", salt, &request, vec![one.signs(&request, NOW), two.signs(&asked("E12345679"), NOW)]), Err(OpeningError::Approval(ApprovalError::Signature { number: 2, .. }))));
@@ -375,7 +380,78 @@ fn a_further_document_of_one_who_lost_all_is_taken_in_by_two_officers() {
     assert_eq!(find("03", "E12345678"), Some(number));
     let Some(Event::DocumentProved(told)) = events(&*city.store).pop() else { panic!("the log does not know of it") };
     assert_eq!((told.held_shown, told.request, told.officers), (false, Some(hex(&digest(request.as_bytes()))), vec!["A-1".to_owned(), "A-2".to_owned()]));
-    assert!(matches!(add("E12345678", salt, &request, both(&request)), Err(OpeningError::Directory(DirectoryError::Spent))));
+    // Said again after its answer was lost, it is there.
+    assert!(matches!(add("E12345678", salt, &request, both(&request)), Err(OpeningError::Directory(DirectoryError::Exists { mailbox, .. })) if mailbox == number));
+}
+
+/// One word takes a young document away, two officers' signatures one that counts; whose it is may have a mailbox then.
+#[test]
+fn a_document_is_withdrawn_while_it_is_young_or_by_two_officers() {
+    let city = City::found();
+    let gateway = registered(&city);
+    let (id_type, id_no, name) = PEOPLE[0];
+    let find = |id_type: &str, id_no: &str| gateway.directory.find_person(&Document::parse(id_type, id_no, today(NOW)).unwrap()).unwrap().map(|account| account.number);
+    let number = find(id_type, id_no).unwrap();
+    let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
+    let [one, two] = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
+    let words = |(id_type, id_no, name): (&str, &str, &str)| Words { id_type: Some(id_type.into()), id_no: Some(id_no.into()), name: Some(name.into()), ..Words::default() };
+    let add = || {
+        let by = By::Held { id_type: id_type.into(), id_no: typed(id_no) };
+        let further = FurtherDocument { mailbox: number.to_string(), document: words(("03", "E12345678", name)), by, findings: findings(Some("original"), Some("present"), &[]) };
+        further_document::add(&gateway, &city.more_lists(), number, &further).unwrap()
+    };
+    let withdraw_by = |document: (&str, &str, &str), papers: &str, officers: Option<Officers>| {
+        document_withdrawal::withdraw(&gateway, &city.more_lists(), number, &Withdrawal { mailbox: number.to_string(), document: words(document), papers: papers.into(), officers })
+    };
+    let withdraw = |document| withdraw_by(document, "counter 12, form 94", None);
+    let young = ("03", "E12345678", name);
+    assert!(matches!(withdraw(PEOPLE[0]), Err(OpeningError::Directory(DirectoryError::LastDocument { .. }))));
+    add();
+    let before = (all(&*city.store, "account"), all(&*city.store, "person"), city.store.stream_length(STREAM).unwrap());
+    // Another's, nobody's, with another name; without papers; one that counts.
+    for document in [PEOPLE[1], ("03", "E12345679", name)] {
+        let refused = withdraw((document.0, document.1, name)).unwrap_err();
+        assert!(matches!(refused, OpeningError::Directory(DirectoryError::NoSuchDocument { .. })) && !refused.to_string().contains(document.1), "{refused}");
+    }
+    assert!(matches!(withdraw(("03", "E12345678", "李志强")), Err(OpeningError::Directory(DirectoryError::OtherName { .. }))));
+    assert!(matches!(withdraw_by(young, " ", None), Err(OpeningError::Papers)));
+    assert!(matches!(withdraw(PEOPLE[0]), Err(OpeningError::Directory(DirectoryError::DocumentCounts { .. }))));
+    assert!((all(&*city.store, "account"), all(&*city.store, "person"), city.store.stream_length(STREAM).unwrap()) == before);
+    // One word, while it is young; and it is free.
+    withdraw(young).unwrap();
+    let Some(Event::DocumentWithdrawn(told)) = events(&*city.store).pop() else { panic!("the log does not know of it") };
+    assert_eq!((told.mailbox, told.papers, told.request, told.officers.len()), (number.to_string(), hex(&digest(b"counter 12, form 94")), None, 0));
+    assert!(find("03", "E12345678").is_none() && matches!(withdraw(young), Err(OpeningError::Directory(DirectoryError::NoSuchDocument { .. }))));
+    mailgw::flow::owner_notices::tell_all(&gateway).unwrap();
+    let view = gateway.messages.view(&number.to_string(), "INBOX").unwrap();
+    let mail = gateway.messages.load(&view.folder, view.messages.iter().last().unwrap().uid).unwrap();
+    let mail = mail_parser::MessageParser::new().parse(&mail).unwrap();
+    assert!(mail.subject().unwrap().ends_with("A document of yours was withdrawn from your mailbox") && !mail.body_text(0).unwrap().contains("12345678"), "{mail:?}");
+    // One that was taken in thirty days ago counts, and two officers sign.
+    city.clock.set(NOW - Duration::days(30));
+    add();
+    city.clock.set(NOW);
+    assert!(matches!(withdraw(young), Err(OpeningError::Directory(DirectoryError::DocumentCounts { .. }))));
+    let asked = |kind: &str, document: &str| format!(r#"{{"kind":"{kind}","mailbox":"{number}@{DOMAIN}","id_type":"03","document":"{document}","proof":"its holder came","papers":"form 95"}}"#);
+    let officers = |request: &str, approvals: Vec<String>| Some(Officers { signed: SignedRequest { request: request.into(), approvals }, salt: typed(SALT) });
+    let both = |request: &str, at| officers(request, vec![one.signs(request, at), two.signs(request, at)]);
+    let by = |officers| withdraw_by(young, "form 95", officers);
+    // What was signed to take one in takes none away; nor does what names another, or an officer alone.
+    for wrong in [asked("suiyin mailbox document v1", &signed_document("E12345678", name)), asked(document_withdrawal::KIND, &signed_document("E12345679", name)), asked(document_withdrawal::KIND, &signed_document("E12345678", "李志强"))] {
+        assert!(matches!(by(both(&wrong, NOW)), Err(OpeningError::Request { .. })), "{wrong}");
+    }
+    let request = asked(document_withdrawal::KIND, &signed_document("E12345678", name));
+    assert!(matches!(by(officers(&request, vec![one.signs(&request, NOW)])), Err(OpeningError::Approval(ApprovalError::Officers))));
+    by(both(&request, NOW)).unwrap();
+    let Some(Event::DocumentWithdrawn(told)) = events(&*city.store).pop() else { panic!("the log does not know of it") };
+    assert_eq!((told.request, told.officers), (Some(hex(&digest(request.as_bytes()))), vec!["A-1".to_owned(), "A-2".to_owned()]));
+    // Taken in once more, it stands against what was signed before: used once, and older than it.
+    city.clock.set(NOW + Duration::seconds(10));
+    add();
+    assert!(matches!(by(both(&request, NOW + Duration::seconds(10))), Err(OpeningError::Directory(DirectoryError::Spent))));
+    let request = request.replace("form 95", "form 96");
+    assert!(matches!(by(both(&request, NOW)), Err(OpeningError::Approval(ApprovalError::Signature { number: 1, .. }))));
+    assert_eq!(find("03", "E12345678"), Some(number));
 }
 
 #[test]

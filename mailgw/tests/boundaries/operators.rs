@@ -114,6 +114,10 @@ fn an_officer_names_the_first_and_the_first_names_others() {
     // The first ends another; at the counter the first is ended, and nobody is named there.
     let mut ended = gateway.directory.ended();
     let over = order(&mailbox, r#"{"end":{"operator":3}}"#, "letter 21");
+    // Nobody's end is signed before they are named.
+    assert!(matches!(done(&over, own.signs(&over, NOW - Duration::seconds(1))), Err(OperatorOrderError::Signature { .. })));
+    let next = order(&mailbox, r#"{"end":{"operator":4}}"#, "letter 21");
+    assert!(matches!(done(&next, own.signs(&next, NOW)), Err(OperatorOrderError::Directory(DirectoryError::Operator(OperatorError::NotFound { operator: 4, .. })))));
     assert!(!done(&over, own.signs(&over, NOW)).unwrap().stands);
     assert!(ended.is_of(number, Credential::App(2), Some(3)) && entered(secrets[1].expose()).is_err() && entered(secrets[0].expose()).is_ok());
     assert!(matches!(end(&gateway, number, 1, " "), Err(OperatorOrderError::Request { .. })));

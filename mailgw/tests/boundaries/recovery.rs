@@ -40,6 +40,24 @@ impl Officer {
     }
 }
 
+pub const SALT: &str = "00112233445566778899aabbccddeeff";
+
+/// As officers name a document and whose it is.
+pub fn signed_document(id_no: &str, name: &str) -> String {
+    hex(&digest(format!("{id_no}\n{name}\n{SALT}\n").as_bytes()))
+}
+
+/// What two officers sign who saw this document.
+fn request_of(mailbox: &str, (id_type, id_no, name): (&str, &str, &str)) -> String {
+    let document = signed_document(id_no, name);
+    format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}@{DOMAIN}","owner":{{"citizen":{{"id_type":"{id_type}","document":"{document}"}}}},"proof":"card read by chip, face compared","papers":"counter 12, form 91"}}"#)
+}
+
+fn papers((id_type, id_no, name): (&str, &str, &str)) -> Papers {
+    let typed = |text: &str| TypedPassword::new(text.to_owned());
+    Papers::Citizen { id_type: id_type.into(), id_no: typed(id_no), name: typed(name), salt: typed(SALT) }
+}
+
 #[test]
 fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
     let city = City::found();
@@ -50,16 +68,27 @@ fn two_officers_a_notice_a_cooling_off_and_any_login_ends_it() {
     let (number, mailbox) = (account.number, account.mailbox());
     let old = gateway.directory.set_password(number, &NewPassword::Generated, false, NOW).unwrap();
     let (_, app) = gateway.directory.new_app_password(number, None, &AppPasswordName::parse("手机").unwrap(), &[Scope::Imap], NOW).unwrap();
-    let request = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}@{DOMAIN}","proof":"card read by chip, face compared","papers":"counter 12, form 91"}}"#);
+    let request = request_of(&mailbox, PEOPLE[0]);
     let at = |offset: Duration| NOW + offset;
-    let applied = |request: &str, approvals: Vec<String>, (id_type, id_no, name): (&str, &str, &str)| {
-        let typed = |text: &str| TypedPassword::new(text.to_owned());
-        apply(&gateway, &city.more_lists(), &Application { request: request.into(), approvals, papers: Papers::Citizen { id_type: id_type.into(), id_no: typed(id_no), name: typed(name) } })
-    };
+    let applied = |request: &str, approvals: Vec<String>, seen: (&str, &str, &str)| apply(&gateway, &city.more_lists(), &Application { request: request.into(), approvals, papers: papers(seen) });
     let both = |request: &str| vec![one.signs(request, NOW), two.signs(request, NOW)];
     // Another's document, another's name, another form.
-    assert!(matches!(applied(&request, both(&request), PEOPLE[1]), Err(RecoveryError::NotTheOwner)));
-    assert!(matches!(applied(&request, both(&request), (PEOPLE[0].0, PEOPLE[0].1, "李志强")), Err(RecoveryError::NotTheOwner)));
+    for seen in [PEOPLE[1], (PEOPLE[0].0, PEOPLE[0].1, "李志强"), (PEOPLE[0].0, PEOPLE[1].1, PEOPLE[0].2)] {
+        let request = request_of(&mailbox, seen);
+        assert!(matches!(applied(&request, both(&request), seen), Err(RecoveryError::NotTheOwner)));
+        // The officers saw an accomplice's genuine card; the owner's was typed.
+        let refused = applied(&request, both(&request), PEOPLE[0]).unwrap_err();
+        assert!(matches!(refused, RecoveryError::Request { .. }) && !refused.to_string().contains(PEOPLE[0].1), "{refused}");
+    }
+    // Of another type, without its owner, of an institution, with a salt that could be tried out.
+    let short = request.replace(&signed_document(PEOPLE[0].1, PEOPLE[0].2), &hex(&digest(format!("{}\n{}\n\n", PEOPLE[0].1, PEOPLE[0].2).as_bytes())));
+    let institution = request.replace(&format!(r#"{{"citizen":{{"id_type":"01","document":"{}"}}}}"#, signed_document(PEOPLE[0].1, PEOPLE[0].2)), r#"{"institution":{"code":"91440101MAT000018G","name":"陈秀英"}}"#);
+    for wrong in [request.replace(r#""id_type":"01""#, r#""id_type":"03""#), request.replace(r#""owner""#, r#""holder""#), institution, short.clone()] {
+        assert!(wrong != request && matches!(applied(&wrong, both(&wrong), PEOPLE[0]), Err(RecoveryError::Request { .. })), "{wrong}");
+    }
+    let typed = |text: &str| TypedPassword::new(text.to_owned());
+    let unsalted = Papers::Citizen { id_type: PEOPLE[0].0.into(), id_no: typed(PEOPLE[0].1), name: typed(PEOPLE[0].2), salt: typed("") };
+    assert!(matches!(apply(&gateway, &city.more_lists(), &Application { request: short.clone(), approvals: both(&short), papers: unsalted }), Err(RecoveryError::Request { reason }) if reason.contains("salt")));
     assert!(matches!(applied("{}", both("{}"), PEOPLE[0]), Err(RecoveryError::Request { .. })));
     // Signed for another gateway, or for any.
     for elsewhere in [request.replace(DOMAIN, "mail.elsewhere.example"), request.replace(&format!("@{DOMAIN}"), "")] {
@@ -127,18 +156,24 @@ fn an_institution_gets_a_new_password_by_its_code_and_its_name() {
     directory.name_operator(number, &Somebody::Named("李四".into()), false, &Ordered { by: By::Officer("A-1".into()), request: "one".into() }, NOW).unwrap();
     let app = |operator| directory.new_app_password(number, operator, &AppPasswordName::parse("电脑").unwrap(), &[Scope::Imap], NOW).unwrap().1;
     let apps = [app(None), app(Some(1))];
-    let asked = |mailbox: &str, form: &str| format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}@{DOMAIN}","proof":"licence and legal representative seen","papers":"counter 12, form {form}"}}"#);
+    let asked_of = |mailbox: &str, code: &str, name: &str, form: &str| format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{mailbox}@{DOMAIN}","owner":{{"institution":{{"code":"{code}","name":"{name}"}}}},"proof":"licence and legal representative seen","papers":"counter 12, form {form}"}}"#);
+    let asked = |mailbox: &str, form: &str| asked_of(mailbox, code, name, form);
     let applied = |request: &str, papers: Papers| apply(&gateway, &city.more_lists(), &Application { request: request.into(), approvals: vec![one.signs(request, NOW), two.signs(request, NOW)], papers });
     let institution = |code: &str, name: &str| Papers::Institution { code: code.into(), name: name.into() };
     let request = asked(&mailbox, "91");
     // Another's code, another name, a person's document; an institution's code for a person's mailbox.
-    let typed = |text: &str| TypedPassword::new(text.to_owned());
-    let citizen = || Papers::Citizen { id_type: PEOPLE[0].0.into(), id_no: typed(PEOPLE[0].1), name: typed(PEOPLE[0].2) };
+    for (mailbox, shown, called) in [(&mailbox, "91440101MAT000026B", name), (&mailbox, code, "广州示范二有限公司"), (&mailbox, "", ""), (&other.to_string(), code, name), (&person.to_string(), code, name)] {
+        let request = asked_of(mailbox, shown, called, "91");
+        assert!(matches!(applied(&request, institution(shown, called)), Err(RecoveryError::NotTheOwner)), "{request}");
+    }
+    let citizens = request_of(&mailbox, PEOPLE[0]);
+    assert!(matches!(applied(&citizens, papers(PEOPLE[0])), Err(RecoveryError::NotTheOwner)));
+    // Typed otherwise than the officers saw.
     for (request, papers) in [
-        (&request, institution("91440101MAT000026B", name)), (&request, institution(code, "广州示范二有限公司")), (&request, institution("", "")), (&request, citizen()),
-        (&asked(&other.to_string(), "91"), institution(code, name)), (&asked(&person.to_string(), "91"), institution(code, name)),
+        (&request, institution("91440101MAT000026B", name)), (&request, institution(code, "广州示范二有限公司")), (&request, papers(PEOPLE[0])),
+        (&asked_of(&mailbox, "91440101MAT000026B", name, "91"), institution(code, name)), (&citizens, institution(code, name)),
     ] {
-        assert!(matches!(applied(request, papers), Err(RecoveryError::NotTheOwner)), "{request}");
+        assert!(matches!(applied(request, papers), Err(RecoveryError::Request { .. })), "{request}");
     }
     // Two officers; the mailbox is told, and an operator's login ends it like the owner's.
     let shown = applied(&request, institution(code, name)).unwrap();
@@ -175,17 +210,16 @@ fn a_recovery_after_a_withdrawal_says_so_and_takes_longer() {
     let officers = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
     let number = directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap().number;
     let (_, app) = directory.new_app_password(number, None, &AppPasswordName::parse("手机").unwrap(), &[Scope::Imap], NOW).unwrap();
-    let plain = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{number}@{DOMAIN}","proof":"card read by chip","papers":"form 91"}}"#);
+    let plain = request_of(&number.to_string(), PEOPLE[0]);
     let [withdrawn, expressly] = ["true", "false"].map(|word| plain.replace(r#""proof""#, &format!(r#""withdrawn":{word},"proof""#)));
-    let typed = |text: &str| TypedPassword::new(text.to_owned());
     let signed_at = |request: &str, at: OffsetDateTime| {
-        let papers = Papers::Citizen { id_type: PEOPLE[0].0.into(), id_no: typed(PEOPLE[0].1), name: typed(PEOPLE[0].2) };
-        apply(&gateway, &city.more_lists(), &Application { request: request.into(), approvals: officers.iter().map(|officer| officer.signs(request, at)).collect(), papers })
+        apply(&gateway, &city.more_lists(), &Application { request: request.into(), approvals: officers.iter().map(|officer| officer.signs(request, at)).collect(), papers: papers(PEOPLE[0]) })
     };
     let applied = |request: &str| signed_at(request, NOW);
     assert!(matches!(applied(&withdrawn), Err(RecoveryError::NotWithdrawn)));
     directory.withdraw_password(number, false, NOW).unwrap();
     assert!(matches!(applied(&plain), Err(RecoveryError::Withdrawn)) && matches!(applied(&expressly), Err(RecoveryError::Withdrawn)));
+    assert!(runtime::exit::Problem::from(RecoveryError::Withdrawn).next.starts_with("have two officers sign a request that says \"withdrawn\""));
     // Nobody signs for it ahead.
     assert!(matches!(signed_at(&withdrawn, NOW - Duration::hours(1)), Err(RecoveryError::Approval(ApprovalError::Signature { number: 1, .. }))));
     assert!(directory.recovery(number).unwrap().is_none());
@@ -222,11 +256,10 @@ fn a_withdrawal_and_a_recovery_at_one_moment() {
     let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
     let officers = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
     let number = gateway.directory.find_person(&Document::parse(PEOPLE[0].0, PEOPLE[0].1, today(NOW)).unwrap()).unwrap().unwrap().number;
-    let request = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{number}@{DOMAIN}","proof":"x","papers":"x"}}"#);
+    let request = request_of(&number.to_string(), PEOPLE[0]);
     let other = city.gateway(Arc::clone(&city.store));
     let racing = store::Between::before_commit(Arc::clone(&city.store), 0, move || drop(other.directory.withdraw_password(number, true, NOW).unwrap()));
-    let typed = |text: &str| TypedPassword::new(text.to_owned());
-    let papers = Papers::Citizen { id_type: PEOPLE[0].0.into(), id_no: typed(PEOPLE[0].1), name: typed(PEOPLE[0].2) };
+    let papers = papers(PEOPLE[0]);
     let approvals = officers.iter().map(|officer| officer.signs(&request, NOW)).collect();
     let raced = apply(&city.gateway(Arc::new(racing)), &city.more_lists(), &Application { request, approvals, papers });
     assert!(matches!(raced, Err(RecoveryError::Directory(DirectoryError::Busy))), "{raced:?}");
@@ -250,11 +283,10 @@ fn a_document_of_yesterday_recovers_nothing() {
     let proof = HolderProof { proofs: Proofs::default(), document_grade: "proved".into(), person_grade: "proved".into(), evidence: Vec::new(), papers: "ab".into() };
     let added = |days| directory.add_document(number, &Document::parse("03", "E12345678", today(NOW)).unwrap(), &PersonName::parse(PEOPLE[0].2).unwrap(), &Binding::Held(card.clone()), &proof, NOW - Duration::days(days));
     added(29).unwrap();
-    let request = format!(r#"{{"kind":"suiyin mailbox recovery v1","mailbox":"{number}@{DOMAIN}","proof":"x","papers":"x"}}"#);
-    let typed = |text: &str| TypedPassword::new(text.to_owned());
     let applied = |id_no: &str, name: &str| {
-        let papers = Papers::Citizen { id_type: "03".into(), id_no: typed(id_no), name: typed(name) };
-        apply(&gateway, &city.more_lists(), &Application { request: request.clone(), approvals: officers.iter().map(|officer| officer.signs(&request, NOW)).collect(), papers })
+        let request = request_of(&number.to_string(), ("03", id_no, name));
+        let approvals = officers.iter().map(|officer| officer.signs(&request, NOW)).collect();
+        apply(&gateway, &city.more_lists(), &Application { request, approvals, papers: papers(("03", id_no, name)) })
     };
     let young = applied("E12345678", PEOPLE[0].2).unwrap_err();
     let said = young.to_string();
@@ -266,4 +298,31 @@ fn a_document_of_yesterday_recovers_nothing() {
     // A day later it is as good as any.
     city.clock.set(NOW + Duration::hours(24));
     applied("E12345678", PEOPLE[0].2).unwrap();
+}
+
+/// A mailbox that is closed while a recovery is under way: there is none any more.
+#[test]
+fn a_recovery_ends_with_its_mailbox() {
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
+    let officers = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
+    for (person, raced) in [(PEOPLE[0], false), (PEOPLE[1], true)] {
+        let number = gateway.directory.find_person(&Document::parse(person.0, person.1, today(NOW)).unwrap()).unwrap().unwrap().number;
+        let request = request_of(&number.to_string(), person);
+        let approvals = officers.iter().map(|officer| officer.signs(&request, NOW)).collect();
+        let application = Application { request, approvals, papers: papers(person) };
+        let (other, lists) = (city.gateway(Arc::clone(&city.store)), city.more_lists());
+        let begin = move || drop(apply(&other, &lists, &application).unwrap());
+        // Begun before it, or at that very moment.
+        if raced {
+            city.gateway(Arc::new(store::Between::before_commit(Arc::clone(&city.store), 0, begin))).directory.close(number, NOW).unwrap();
+        } else {
+            begin();
+            gateway.directory.close(number, NOW).unwrap();
+        }
+        assert!(gateway.directory.recovery(number).unwrap().is_none());
+        let ends = events(&*city.store).into_iter().filter(|event| matches!(event, Event::RecoveryEnded(ended) if ended.mailbox == number.to_string() && ended.why == "closed"));
+        assert_eq!(ends.count(), 1);
+    }
 }

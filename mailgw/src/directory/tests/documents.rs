@@ -31,6 +31,7 @@ fn a_name_alone_adds_no_document() {
     add(&directory, number, ("06", "H12345678"), &officers("one"), NOW).unwrap();
     let Some(Event::DocumentProved(told)) = events(&*store).pop() else { panic!("the log does not know of it") };
     assert_eq!((told.held_shown, told.request.as_deref(), told.officers.len()), (false, Some("one"), 2));
+    assert!(matches!(add(&directory, number, ("06", "H12345678"), &officers("one"), NOW), Err(DirectoryError::Exists { .. })));
     assert!(matches!(add(&directory, number, ("07", "01234567"), &officers("one"), NOW), Err(DirectoryError::Spent)));
     add(&directory, number, ("07", "01234567"), &officers("two"), NOW).unwrap();
 }
@@ -61,23 +62,67 @@ fn a_document_that_was_taken_in_lately_proves_nothing_yet() {
     // A record of before says no time.
     let (account, verifier) = account::open(number, &store.get(&account::key(number)).unwrap().unwrap(), &data_key()).unwrap();
     let Holder::Citizen { name, mut documents } = account.holder else { panic!("it is a citizen's") };
-    documents.iter_mut().for_each(|held| held.added_at = None);
+    documents.iter_mut().for_each(|held| (held.added_at, held.digest) = (None, None));
     let before = account::seal(&Account { holder: Holder::Citizen { name, documents }, ..account }, &verifier, &data_key()).unwrap();
     store.commit(store::Batch::new().put(account::key(number), before)).unwrap();
     assert!(proves(number, ("03", "E12345678"), NOW).unwrap());
 }
 
-/// They are kept by their masks: of two that look alike the later one counts, whichever is shown.
+/// Their masks are alike, their digests are not: each counts from its own day on.
 #[test]
-fn of_documents_that_look_alike_the_later_one_counts() {
+fn of_documents_that_look_alike_each_has_its_own_age() {
     let store = Arc::new(Memory::new());
     let directory = directory(&store);
     let number = opened(&directory, citizen("03", "E12345678", "陈秀英")).account.number;
-    let alike = "E12995678";
-    assert_eq!(document("03", alike).masked(), document("03", "E12345678").masked());
-    add(&directory, number, ("03", alike), &Binding::Held(document("03", "E12345678")), NOW).unwrap();
+    let (alike, later) = ("E12995678", "E12885678");
+    assert!([alike, later].iter().all(|text| document("03", text).masked() == document("03", "E12345678").masked()));
+    let bound = Binding::Held(document("03", "E12345678"));
+    add(&directory, number, ("03", alike), &bound, NOW).unwrap();
+    let day = NOW + time::Duration::days(1);
+    add(&directory, number, ("03", later), &bound, day).unwrap();
     let account = directory.get(number).unwrap().unwrap();
-    for text in ["E12345678", alike] {
-        assert!(matches!(directory.proves_owner(&account, &document("03", text), NOW), Err(DirectoryError::DocumentYoung { .. })), "{text}");
+    let proves = |text: &str, now| directory.proves_owner(&account, &document("03", text), now);
+    let young = |text: &str, now| matches!(proves(text, now), Err(DirectoryError::DocumentYoung { .. }));
+    assert!(proves("E12345678", NOW).unwrap() && young(alike, NOW) && young(later, NOW));
+    let due = NOW + time::Duration::days(30);
+    assert!(proves(alike, due).unwrap() && young(later, due) && proves(later, due + time::Duration::days(1)).unwrap());
+    // The right one goes, and when each came stays with the others.
+    directory.withdraw_document(number, &document("03", alike), &PersonName::parse("陈秀英").unwrap(), None, "ab", day).unwrap();
+    let added: Vec<_> = directory.shown(&directory.get(number).unwrap().unwrap()).documents.into_iter().map(|held| held.added_at).collect();
+    assert_eq!(added, [None, Some("2026-11-26T08:00:00Z".to_owned())]);
+    assert!(directory.find_person(&document("03", alike)).unwrap().is_none());
+    // The opening's, too; those that were added stay who they are.
+    let approved = Approved { request: "one".into(), officers: vec!["A-1".into(), "A-2".into()] };
+    directory.withdraw_document(number, &document("03", "E12345678"), &PersonName::parse("陈秀英").unwrap(), Some(&approved), "ab", day).unwrap();
+    let account = directory.get(number).unwrap().unwrap();
+    assert!(matches!(directory.proves_owner(&account, &document("03", later), day), Err(DirectoryError::DocumentYoung { .. })));
+    assert!(matches!(directory.withdraw_document(number, &document("03", later), &PersonName::parse("陈秀英").unwrap(), None, "ab", day), Err(DirectoryError::LastDocument { .. })));
+}
+
+/// Whose it is opens a mailbox with it; a mailbox that was full of documents has room again. Half of it is never done.
+#[test]
+fn a_withdrawn_document_is_free_and_nothing_is_half_done() {
+    let name = || PersonName::parse("陈秀英").unwrap();
+    for fault in [Fault::Lost, Fault::DoneReportedLost] {
+        let done = fault == Fault::DoneReportedLost;
+        let store = Arc::new(Memory::new());
+        let whole = directory(&store);
+        let number = opened(&whole, chen()).account.number;
+        let bound = Binding::Held(document(CARD.0, CARD.1));
+        (1..16).for_each(|n| drop(add(&whole, number, ("07", &format!("000000{n:02}")), &bound, NOW).unwrap()));
+        assert!(matches!(add(&whole, number, ("03", "E12345678"), &bound, NOW), Err(DirectoryError::TooManyDocuments { .. })));
+        let leaves = events(&*store).len();
+        let faulty = Arc::new(Faulty::new(Arc::clone(&store) as Arc<dyn Store>).at(0, fault));
+        let failed = directory(&faulty).withdraw_document(number, &document("07", "00000007"), &name(), None, "ab", NOW);
+        assert!(matches!(failed, Err(DirectoryError::Commit(CommitError::Poisoned { .. }))));
+        let found = whole.find_person(&document("07", "00000007")).unwrap().is_none();
+        let held = whole.shown(&whole.get(number).unwrap().unwrap()).documents.len();
+        assert_eq!((found, held, events(&*store).len() - leaves), (done, 16 - usize::from(done), usize::from(done)), "{fault:?}");
+        // Said again: it is gone, or goes now.
+        let again = whole.withdraw_document(number, &document("07", "00000007"), &name(), None, "ab", NOW);
+        assert_eq!(matches!(again, Err(DirectoryError::NoSuchDocument { .. })), done);
+        assert_eq!(events(&*store).len() - leaves, 1);
+        opened(&whole, citizen("07", "00000007", "林浩然"));
+        add(&whole, number, ("03", "E12345678"), &bound, NOW).unwrap();
     }
 }

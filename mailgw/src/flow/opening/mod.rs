@@ -9,11 +9,13 @@
 //!
 //! Whether somebody has a mailbox is looked up when who applies has proved to be that person, and told to nobody else: then it leads to
 //! that mailbox and its recovery. An operator's answer (`answer`) ends what waits. Who has a mailbox and another name
-//! now is renamed (`renaming`), and a further document of theirs is taken in (`further_document`).
+//! now is renamed (`renaming`), and a further document of theirs is taken in (`further_document`), or one
+//! is taken away (`document_withdrawal`).
 
 pub mod answer;
 mod application;
 pub mod findings;
+pub mod document_withdrawal;
 pub mod further_document;
 mod problem;
 mod proof;

@@ -95,7 +95,7 @@ pub struct RecoveryBegun {
     pub withdrawn: bool,
 }
 
-/// `why`: `completed`, `login`, or `cancelled` by the operator.
+/// `why`: `completed`, `login`, `cancelled` by the operator, or `closed` with the mailbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecoveryEnded {
@@ -134,6 +134,19 @@ pub struct DocumentProved {
     pub papers: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held_shown: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub officers: Vec<String>,
+}
+
+/// A document of a mailbox's owner is the mailbox's no more, and nothing of it is told: the digest of where the papers are, and of one that
+/// counted already what these officers signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentWithdrawn {
+    pub mailbox: String,
+    pub papers: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
