@@ -72,17 +72,21 @@ fn a_mailbox_is_marked_emptied_restored_held_and_taken_along() {
     assert_eq!(office.mailgw(&[&order[..], &held].concat()).json().as_array().unwrap().len(), 1);
     let until = (time::OffsetDateTime::now_utc() + time::Duration::days(1)).format(&time::format_description::well_known::Rfc3339).unwrap();
     refused(office.mailgw(&[&order[..], &held, &["--until", &until]].concat()), "shorter");
-    let release = |authority: &str, approvals: &[&str]| {
+    let shown = office.mailgw(&["retention", "holds"]).ok();
+    assert!(shown.contains(&format!("push     {} {}  holds  since 20", held[1], held[3])) && shown.contains("until it is released"), "{shown}");
+    let release = |authority: &str, of: &str, approvals: &[&str]| {
         let domain = certs_test::office::DOMAIN;
-        let request = format!(r#"{{"kind":"suiyin retention release v1","domain":"{domain}","held":{{"push":{{"bureau":"{}","batch":"{}"}}}},"authority":"{authority}","order":"(2026)粤01民初124号","papers":"form 91"}}"#, held[1], held[3]);
+        let request = format!(r#"{{"kind":"suiyin retention release v1","domain":"{domain}","held":{{"push":{{"bureau":"{}","batch":"{}"}}}},"authority":"{authority}","of":"{of}","order":"(2026)粤01民初124号","papers":"form 91"}}"#, held[1], held[3]);
         office.write("release.json", request.as_bytes());
         ["one", "two"].iter().for_each(|officer| office.approve("release.json", officer));
         office.mailgw(&[&["--json", "retention", "release", "--request", "release.json"], approvals].concat())
     };
-    refused(release("somebody", &both), "other-authority");
-    refused(release("广州市中级人民法院", &both[..2]), "officers");
-    assert!(release("广州市中级人民法院", &both).json().as_array().unwrap().is_empty());
-    assert_eq!(release("广州市中级人民法院", &both).code, 4);
+    let own = order[6];
+    refused(release("somebody", own, &both), "other-authority");
+    refused(release("广州市中级人民法院", "(2026)粤01民初122号", &both), "other-order");
+    refused(release("广州市中级人民法院", own, &both[..2]), "officers");
+    assert!(release("广州市中级人民法院", own, &both).json().as_array().unwrap().is_empty());
+    assert_eq!(release("广州市中级人民法院", own, &both).code, 4);
     // As files: proved by us, by OpenSSL, read by others, altered, and loaded elsewhere once.
     for format in ["maildir", "mbox"] {
         let said = office.mailgw(&["--json", "mailbox", "archive", &owner.address, "--out", format, "--format", format, "--request", "form 78"]).json();

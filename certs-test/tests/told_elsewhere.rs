@@ -107,6 +107,9 @@ fn owners_are_told_on_their_phones_and_what_came_of_it_is_proved() {
     let code = last("code", PHONES[0]).1["code"].as_str().unwrap().to_owned();
     let shown = office.mailgw(&["--json", "mailbox", "notices", first, "--code", &code]).json();
     assert_eq!((&shown["places"][0]["state"], &shown["places"][0]["masked"]), (&json!("confirmed"), &json!("****7000")));
+    // What the counter changed is told in the mailbox, and that something arrived on the phone.
+    assert!(message(&office, 0, 1).contains("a phone is told from now on"));
+    last("arrived", PHONES[0]);
     write(&office, 1, "notice", PHONES[1]);
     let code = last("code", PHONES[1]).1["code"].as_str().unwrap().to_owned();
     assert!(message(&office, 1, 1).contains("****9009"));
@@ -118,10 +121,11 @@ fn owners_are_told_on_their_phones_and_what_came_of_it_is_proved() {
 
     // A month: both are tried, one is told, nobody else is.
     assert_eq!(office.push(KIND).json()["counts"]["delivered"], 6);
+    until("both", || (posted.lock().unwrap().len() >= 5).then_some(()));
     let (head, told) = last("arrived", PHONES[0]);
     last("arrived", PHONES[1]);
-    assert_eq!(posted.lock().unwrap().len(), 4);
-    let body = posted.lock().unwrap().iter().find(|(_, body)| body.contains("arrived") && body.contains("7000")).unwrap().1.clone();
+    assert_eq!(posted.lock().unwrap().len(), 5);
+    let body = posted.lock().unwrap().iter().rev().find(|(_, body)| body.contains("arrived") && body.contains("7000")).unwrap().1.clone();
     let signed = head.lines().find_map(|line| line.strip_prefix("suiyin-signature: ")).unwrap();
     let (at, mac) = signed.strip_prefix("t=").and_then(|rest| rest.split_once(",hmac-sha256=")).unwrap();
     office.write("signed", format!("{at}.{body}").as_bytes());
@@ -132,14 +136,14 @@ fn owners_are_told_on_their_phones_and_what_came_of_it_is_proved() {
 
     // The owner reads it, and says so.
     let rows: Vec<Value> = std::fs::read_to_string(office.home.join(format!("{KIND}.jsonl"))).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    curl(&office, 0, &[&format!("imaps://localhost:{}/INBOX;UID=1", office.imaps), "-o", "statement.eml"]);
+    curl(&office, 0, &[&format!("imaps://localhost:{}/INBOX;UID=2", office.imaps), "-o", "statement.eml"]);
     let digest: String = ring::digest::digest(&ring::digest::SHA256, &std::fs::read(office.home.join("statement.eml")).unwrap()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let statement = rows.iter().find(|row| row["message"] == digest.as_str()).unwrap()["stmt_id"].as_str().unwrap();
     write(&office, 0, "statement-read", statement);
-    let asked = message(&office, 0, 2);
+    let asked = message(&office, 0, 3);
     let code = six_digits(asked.split("write the code").nth(1).unwrap());
     write(&office, 0, "statement-read", &code);
-    assert!(message(&office, 0, 3).contains("Your declaration is recorded"));
+    assert!(message(&office, 0, 4).contains("Your declaration is recorded"));
 
     // All of it is evidence that verifies with the root alone, and nobody's number is in it, in the log or in what was logged.
     let manifest: Value = serde_json::from_str(&std::fs::read_to_string(office.home.join(format!("city/{KIND}.manifest.json"))).unwrap()).unwrap();
@@ -154,7 +158,9 @@ fn owners_are_told_on_their_phones_and_what_came_of_it_is_proved() {
         let text = std::fs::read_to_string(office.home.join(file)).unwrap();
         assert!(PHONES.iter().all(|phone| !text.contains(phone)), "{file}");
     }
-    // Taken back.
+    // Taken back at the counter, which is told there for the last time.
     let shown = office.mailgw(&["--json", "mailbox", "notices", first, "--withdraw", "all"]).json();
     assert_eq!(shown["places"], json!([]));
+    last("ended", PHONES[0]);
+    assert!(message(&office, 0, 5).contains("the phone that was told before is told no more"));
 }

@@ -46,7 +46,7 @@ use crate::flow::paper;
 use crate::flow::push::job::Jobs;
 use crate::flow::encryption;
 use crate::flow::retention;
-use crate::record::hold::{Held, Hold};
+use crate::record::hold::Held;
 use crate::flow::recovery;
 use crate::flow::push::{self, Report, ReportWanted};
 use crate::gateway::Gateway;
@@ -241,7 +241,7 @@ pub enum Outcome {
     Statement(Box<push::ShownStatement>),
     Paper(paper::Made),
     Retained(retention::Retained),
-    Holds(Vec<Hold>),
+    Holds(Vec<retention::ShownHold>),
     Agreed(enrolment::Agreed),
     Consents(consent::Consents),
     Encryption(encryption::Shown),

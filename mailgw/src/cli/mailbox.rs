@@ -166,12 +166,13 @@ pub enum Command {
     #[command(subcommand)]
     Operator(super::operator::Command),
     /// A new password for a citizen or an institution that lost every way into its mailbox: by a new proof of identity that two officers
-    /// signed for, after a cooling-off that any login ends. A document that the counter took in lately proves nothing yet. Without more: show
-    /// what is under way.
+    /// signed for, after a cooling-off that a login with a password, a program's too, or a certificate ends, and one by a token does not. A
+    /// document that the counter took in lately proves nothing yet. Without more: show what is under way.
     #[command(after_help = "Examples:\n  (read -r number; read -r name; printf '%s\\n' \"$number\" \"$name\" \"$(openssl rand -hex 16)\") > document.txt && sha256sum document.txt   # a citizen's document: its number, the name on it and a salt, for the request\n  openssl cms -sign -binary -in request.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers, who saw the papers and made the same digest\n  mailgw mailbox recover 1234567897 --request request.json --approval a.p7s --approval b.p7s --id-type 01 < document.txt\n  mailgw mailbox recover 2234567898 --request request.json --approval a.p7s --approval b.p7s --code 91440101MAT000018G --name 广州示范有限公司\n  mailgw mailbox recover 1234567897 --complete\n\nThe request:\n  {\"kind\": \"suiyin mailbox recovery v1\", \"mailbox\": \"1234567897@mail.example.cn\", \"proof\": \"card read by chip, face compared\", \"papers\": \"where they are\",\n   \"owner\": {\"citizen\": {\"id_type\": \"01\", \"document\": \"SHA-256 of document.txt\"}}}\n  or \"owner\": {\"institution\": {\"code\": \"91440101MAT000018G\", \"name\": \"广州示范有限公司\"}},\n  and \"withdrawn\": true, where the counter withdrew its password: then the cooling-off is longer (policies/mailbox/limits.toml)")]
     Recover(Box<super::recovery::Recover>),
     /// A phone or another mailbox that is told that something arrived, and nothing of what: show where, or record the owner's word. A code is
-    /// sent there first, and the owner says it. Owners do the same by mail to `notice@` the domain.
+    /// sent there first, and the owner says it. Owners do the same by mail to `notice@` the domain. Of what is changed here they are told in
+    /// their mailbox, and a place that is withdrawn or replaced here is told so for the last time.
     #[command(after_help = "Examples:\n  mailgw mailbox notices 1234567897 --phone - < number.txt\n  mailgw mailbox notices 1234567897 --mail name@example.cn\n  mailgw mailbox notices 1234567897 --code 012345\n  mailgw mailbox notices 1234567897 --every-mail on\n  mailgw mailbox notices 1234567897 --withdraw phone\n  mailgw mailbox notices 1234567897")]
     Notices(super::notices::Notices),
     #[command(flatten)]

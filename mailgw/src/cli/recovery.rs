@@ -71,5 +71,5 @@ pub fn shown(shown: Option<&Shown>) -> Result<(), Problem> {
     let Some(shown) = shown else { return line("no recovery is under way") };
     line(&format!("address   {}", shown.address))?;
     line(&format!("officers  {}", shown.officers.join(", ")))?;
-    line(&format!("due       {} (Unix milliseconds), unless somebody logs in before", shown.due_unix_millis))
+    line(&format!("due       {} (Unix milliseconds), unless somebody logs in before with a password or a certificate", shown.due_unix_millis))
 }

@@ -9,8 +9,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::found::signed_request;
-use crate::flow::retention::{By, Retained};
-use crate::record::hold::{Held, Hold};
+use super::kept::shown as time_shown;
+use crate::flow::retention::{By, Retained, ShownHold};
+use crate::record::hold::Held;
 use crate::service::Operation;
 
 #[derive(Debug, Subcommand)]
@@ -23,7 +24,7 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Keep what a push left behind beyond its days. Said again by the same authority it lasts as long or longer. `mailgw mailbox hold` keeps a mailbox, and all that speaks of it.
+    /// Keep what a push left behind beyond its days. Said again of the same order it lasts as long or longer; each order of an authority holds by itself. `mailgw mailbox hold` keeps a mailbox, and all that speaks of it.
     #[command(after_help = "Example:\n  mailgw retention hold --authority 广州市中级人民法院 --order '(2026)粤01民初123号' --bureau gz-gas --batch GAS-202610 --until 2027-06-30T00:00:00+08:00")]
     Hold {
         #[command(flatten)]
@@ -38,18 +39,19 @@ pub enum Command {
         #[arg(long, value_parser = moment)]
         until: Option<u64>,
     },
-    /// End a hold by the word of the authority that ordered it, for which two officers signed within a day and since it was set: whoever could
+    /// End the hold by one order, by the word of the authority that ordered it, for which two officers signed within a day and since it was set: whoever could
     /// end it alone could let what it keeps go.
-    #[command(after_help = "Examples:\n  openssl cms -sign -binary -in release.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw retention release --request release.json --approval a.p7s --approval b.p7s\n\nThe request, release.json:\n  {\"kind\": \"suiyin retention release v1\", \"domain\": \"mail.example.cn\", \"held\": {\"push\": {\"bureau\": \"gz-gas\", \"batch\": \"GAS-202610\"}},\n   \"authority\": \"广州市中级人民法院\", \"order\": \"(2026)粤01民初124号\", \"papers\": \"where they are\"}\n  or \"held\": {\"mailbox\": {\"mailbox\": \"1234567897\"}}, where `retention hold --mailbox` held it before there was `mailgw mailbox hold`")]
+    #[command(after_help = "Examples:\n  openssl cms -sign -binary -in release.json -signer officer.pem -inkey officer.key -certfile issuers.pem -outform PEM -out a.p7s   # each of two officers\n  mailgw retention release --request release.json --approval a.p7s --approval b.p7s\n\nThe request, release.json:\n  {\"kind\": \"suiyin retention release v1\", \"domain\": \"mail.example.cn\", \"held\": {\"push\": {\"bureau\": \"gz-gas\", \"batch\": \"GAS-202610\"}},\n   \"authority\": \"广州市中级人民法院\", \"of\": \"(2026)粤01民初123号\", \"order\": \"(2026)粤01民初124号\", \"papers\": \"where they are\"}\n  or \"held\": {\"mailbox\": {\"mailbox\": \"1234567897\"}}, where `retention hold --mailbox` held it before there was `mailgw mailbox hold`")]
     Release {
-        /// JSON that two officers signed: the authority is the one that the hold was set by, the order its word that ends it.
+        /// JSON that two officers signed: the authority is the one that the hold was set by, `of` the order that set it, as `mailgw retention holds`
+        /// shows both, `order` its word that ends it.
         #[arg(long, value_name = "FILE", requires = "approval")]
         request: PathBuf,
         /// PEM: an officer's detached signature over the request, with the officer's certificate and its issuers; twice.
         #[arg(long, value_name = "FILE")]
         approval: Vec<PathBuf>,
     },
-    /// List what is held of pushes.
+    /// List what is held of pushes: since when, until when, and whether it still holds.
     #[command(after_help = "Example:\n  mailgw retention holds")]
     Holds,
 }
@@ -96,12 +98,15 @@ pub fn retained(retained: &Retained) -> Result<(), Problem> {
     if retained.over.is_empty() { line("nothing is over") } else { Ok(()) }
 }
 
-pub fn holds(holds: &[Hold]) -> Result<(), Problem> {
+pub fn holds(holds: &[ShownHold]) -> Result<(), Problem> {
     for hold in holds {
-        match &hold.held {
-            Held::Push { bureau, batch } => line(&format!("push     {bureau} {batch}  {} {}", hold.authority, hold.order))?,
-            Held::Mailbox { mailbox } => line(&format!("mailbox  {mailbox}  {} {}", hold.authority, hold.order))?,
-        }
+        let held = match &hold.held {
+            Held::Push { bureau, batch } => format!("push     {bureau} {batch}"),
+            Held::Mailbox { mailbox } => format!("mailbox  {mailbox}"),
+        };
+        let (state, since) = (if hold.holds { "holds" } else { "over" }, time_shown(hold.since_unix_millis));
+        let until = hold.until_unix_millis.map_or_else(|| "it is released".to_owned(), time_shown);
+        line(&format!("{held}  {state}  since {since}  until {until}  {} {}", hold.authority, hold.order))?;
     }
     if holds.is_empty() { line("nothing is held") } else { Ok(()) }
 }

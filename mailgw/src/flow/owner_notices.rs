@@ -1,5 +1,5 @@
 //! Owners are told in their own mailbox what was done at the counter to who can open it: a password, an app password, a certificate, an
-//! operator, a name, an address, a document. One line: owed, in the commit of the act → told, in the commit that forgets it. No quota is in the
+//! operator, a name, an address, a document, a phone that is told. One line: owed, in the commit of the act → told, in the commit that forgets it. No quota is in the
 //! way, and whoever is told elsewhere that something arrived is told so of this.
 
 use policies::mailbox::MailboxNumber;
@@ -14,6 +14,7 @@ use crate::mailbox::{Delivery, MailError};
 use crate::mime::header;
 use crate::record::RecordError;
 use crate::record::evidence::ReadError;
+use crate::record::notification::Channel;
 use crate::record::owner_notice::{Act, OwnerNotice};
 
 const INBOX: &str = "INBOX";
@@ -184,6 +185,23 @@ fn words(gateway: &Gateway, account: &Account, act: &Act) -> Result<Words, Owner
             "本邮箱的密码重设申请已办结：新密码已设置，原密码及各程序专用密码均已失效",
             "The recovery of this mailbox is complete: it has a new password, and neither the former one nor an app password opens it any more",
         ),
+        Act::PlacesChanged { told, ended } => {
+            let ways = |channels: &[Channel], [text, mail]: [&str; 2], between: &str| channels.iter().map(|channel| if *channel == Channel::Text { text } else { mail }).collect::<Vec<_>>().join(between);
+            let (mut zh, mut en) = (Vec::new(), Vec::new());
+            if !told.is_empty() {
+                zh.push(format!("新登记了接收到信通知的{}", ways(told, ["手机", "另一邮箱"], "、")));
+                en.push(format!("{} is told from now on", ways(told, ["a phone", "another mailbox"], " and ")));
+            }
+            if !ended.is_empty() {
+                zh.push(format!("停止了原先向{}发送的到信通知", ways(ended, ["手机", "另一邮箱"], "、")));
+                en.push(format!("the {} that was told before is told no more", ways(ended, ["phone", "other mailbox"], " and the ")));
+            }
+            Words::new(
+                ["您的到信通知设置已变更", "Where you are told of new mail was changed"],
+                format!("服务窗口变更了本邮箱的到信通知：{}", zh.join("，并")),
+                format!("The counter changed where you are told of new mail: {}", en.join("; ")),
+            )
+        }
     })
 }
 

@@ -211,13 +211,15 @@ fn notice(gateway: &Gateway, account: &Account, withdrawn: bool, now: OffsetDate
         Holder::Citizen { .. } => ("身份证件", "a proof of your identity"),
         Holder::Institution { .. } => ("单位证照", "your institution's papers"),
     };
-    // Who reads it came by a password of a program, or a token.
-    let (until_zh, until_en) = if withdrawn { ("本邮箱的密码已由服务窗口停用；", "The counter withdrew its password. ") } else { ("", "") };
+    // Who reads it after a withdrawal came by a password of a program, a certificate or a token, and a token's login ends nothing: by which
+    // way depends what there is to do (`Logins::shown`).
+    let [until_zh, until_en] = if withdrawn { ["本邮箱的密码已由服务窗口停用，不能再用来登录。", "The counter withdrew the password of this mailbox: nobody logs in with that any more. "] } else { [""; 2] };
+    let [ways_zh, ways_en] = if withdrawn { ["程序专用密码或证书", "a program's own password or a certificate"] } else { ["密码（含程序专用密码）或证书", "a password, a program's own included, or a certificate"] };
     let text = format!(
-        "您好：\n\n有人凭{by}在服务窗口申请重设本邮箱的密码。{until_zh}如无人登录，新密码将于 {due} 之后设置，届时原密码及各程序专用密码一律失效。\n\n\
-         如非您本人申请：请在此之前登录一次本邮箱，申请即自动取消，并请联系服务窗口。\n如系您本人申请：无须操作。\n\n\
-         Dear owner,\n\nsomebody asked at the counter, with {with}, for a new password of this mailbox. {until_en}Unless somebody logs in, it is set after {due}; then no former password, programs' own included, opens the mailbox any more.\n\n\
-         If it was not you: log in once before then, which cancels it, and tell the counter.\nIf it was you: there is nothing to do.\n"
+        "您好：\n\n有人凭{by}在服务窗口申请重设本邮箱的密码。{until_zh}如无人以{ways_zh}登录本邮箱，新密码将于 {due} 之后设置，届时原密码及各程序专用密码一律失效。\n\n\
+         如非您本人申请：请在此之前以{ways_zh}登录一次本邮箱，申请即自动取消；凭统一身份认证令牌登录不能取消。无法如此登录的，请立即联系服务窗口；已取消的，也请告知服务窗口。\n如系您本人申请：无须操作。\n\n\
+         Dear owner,\n\nsomebody asked at the counter, with {with}, for a new password of this mailbox. {until_en}Unless somebody logs in to it with {ways_en}, a new password is set after {due}; then no former password, programs' own included, opens the mailbox any more.\n\n\
+         If it was not you: log in once before then with {ways_en}, which cancels it; a login by a token of the identity provider does not. Who cannot log in so tells the counter at once; who did tells it, too.\nIf it was you: there is nothing to do.\n"
     );
     letter::to_owner(gateway, account, "recovery notice", "有人申请重设您的邮箱密码 / A new password was asked for", &text, now)
 }

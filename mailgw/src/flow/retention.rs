@@ -30,8 +30,8 @@ use crate::record::{RecordError, body, spent};
 pub const KIND: &str = "suiyin retention release v1";
 const PAGE: usize = 256;
 const DAY_MILLIS: u64 = 86_400_000;
-/// Holds that are looked at: orders of courts, not of a policy.
-const MAX_HOLDS: usize = 100_000;
+/// Holds in force on one push: more orders than courts give of one, and few enough that nobody fills the store with them.
+const MAX_HOLDS: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RetentionError {
@@ -45,17 +45,19 @@ pub enum RetentionError {
     Removed { batch: String },
     #[error("a mailbox is held with `mailgw mailbox hold`, which keeps its messages, too")]
     OfMailbox,
-    #[error("this authority's hold lasts longer already; give a later day or none, or end it with `mailgw retention release`")]
+    #[error("the hold by this order lasts longer already; give a later day or none, or end it with `mailgw retention release`")]
     Shorter,
     #[error("the request is none: {reason}; write it as `mailgw retention release --help` shows")]
     Request { reason: &'static str },
     #[error("it is held by another authority, which alone ends that; give the name that `mailgw retention holds` shows")]
     OtherAuthority,
+    #[error("this authority holds it by another order; give as `of` the one that `mailgw retention holds` shows")]
+    OtherOrder,
     #[error("this request was used once; have two officers sign another")]
     Spent,
     #[error("nothing is held there; look with `mailgw retention holds`")]
     NotHeld,
-    #[error("{MAX_HOLDS} holds are as many as are kept; take back those that ended")]
+    #[error("{MAX_HOLDS} holds are as many as one push has; look who ordered them with `mailgw retention holds`, and end with `release` what no court knows of")]
     TooMany,
     #[error(transparent)]
     Approval(#[from] ApprovalError),
@@ -95,6 +97,7 @@ impl From<RetentionError> for Problem {
             RetentionError::Shorter => (Exit::Refused, "shorter"),
             RetentionError::Request { .. } => (Exit::Usage, "release-request"),
             RetentionError::OtherAuthority => (Exit::Refused, "other-authority"),
+            RetentionError::OtherOrder => (Exit::Refused, "other-order"),
             RetentionError::Spent => (Exit::Conflict, "request-spent"),
             RetentionError::OfMailbox => (Exit::Usage, "mailbox-hold"),
             RetentionError::UnknownBatch { .. } => (Exit::NotFound, "unknown-batch"),
@@ -137,12 +140,12 @@ struct InForce {
 }
 
 impl InForce {
-    fn of(orders: Vec<Hold>, mut mailboxes: BTreeMap<String, String>, now: u64) -> Self {
+    fn of(orders: &[Stored], mut mailboxes: BTreeMap<String, String>, now: u64) -> Self {
         let mut pushes = BTreeMap::new();
-        for Hold { held, order, .. } in orders.into_iter().filter(|hold| hold.is_in_force(now)) {
+        for Stored { hold: Hold { held, order, .. }, .. } in orders.iter().filter(|stored| stored.hold.is_in_force(now)) {
             match held {
-                Held::Push { bureau, batch } => drop(pushes.insert((bureau, batch), order)),
-                Held::Mailbox { mailbox } => drop(mailboxes.entry(mailbox).or_insert(order)),
+                Held::Push { bureau, batch } => drop(pushes.insert((bureau.clone(), batch.clone()), order.clone())),
+                Held::Mailbox { mailbox } => drop(mailboxes.entry(mailbox.clone()).or_insert_with(|| order.clone())),
             }
         }
         Self { pushes, mailboxes }
@@ -153,7 +156,11 @@ impl InForce {
 pub fn retain(gateway: &Gateway, trial: bool) -> Result<Retained, RetentionError> {
     let now = gateway.now_unix_millis();
     let mut changes = Changes::read(&*gateway.store)?;
-    let holds = InForce::of(holds(gateway)?, held_mailboxes(gateway, now)?, now);
+    let orders = stored(gateway, Hold::all())?;
+    let holds = InForce::of(&orders, held_mailboxes(gateway, now)?, now);
+    if !trial {
+        forget_over(gateway, orders, now)?;
+    }
     let mut retained = Retained { trial, over: Vec::new() };
     for shown in bureau::list(&*gateway.store)? {
         let (mut from, to) = batches_of(&shown.code);
@@ -330,11 +337,64 @@ fn accesses(gateway: &Gateway, (bureau, batch): (&str, &str)) -> Result<(), Rete
     }
 }
 
+/// A hold, where and as it stands.
+struct Stored {
+    key: Key,
+    bytes: Vec<u8>,
+    hold: Hold,
+}
+
+/// All of a range: one that was not looked at would hold nothing.
+fn stored(gateway: &Gateway, (mut from, to): (Key, Key)) -> Result<Vec<Stored>, RetentionError> {
+    let mut all = Vec::new();
+    loop {
+        let page = gateway.store.scan(&from, &to, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(all) };
+        from = last.successor();
+        for (key, bytes) in page {
+            let hold = Hold::decode(&bytes)?;
+            all.push(Stored { key, bytes, hold });
+        }
+    }
+}
+
+/// Those that ended by themselves. That they do, and when, stands in the leaf that set them.
+fn forget_over(gateway: &Gateway, orders: Vec<Stored>, now: u64) -> Result<(), RetentionError> {
+    for Stored { key, bytes, .. } in orders.into_iter().filter(|stored| !stored.hold.is_in_force(now)) {
+        match gateway.store.commit(Batch::new().expect(Expectation::Equals(key.clone(), bytes)).delete(key)) {
+            // It was set again at this moment.
+            Err(CommitError::Conflict { .. }) => {}
+            done => drop(done?),
+        }
+    }
+    Ok(())
+}
+
+/// A hold as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownHold {
+    pub held: Held,
+    pub authority: String,
+    pub order: String,
+    pub since_unix_millis: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_unix_millis: Option<u64>,
+    /// Now; one whose time is over holds nothing.
+    pub holds: bool,
+}
+
 /// Every hold, in the order of what is held.
-pub fn holds(gateway: &Gateway) -> Result<Vec<Hold>, RetentionError> {
-    let (from, to) = Hold::all();
-    let found = gateway.store.scan(&from, &to, MAX_HOLDS)?;
-    Ok(found.iter().map(|(_, bytes)| Hold::decode(bytes)).collect::<Result<_, _>>()?)
+pub fn holds(gateway: &Gateway) -> Result<Vec<ShownHold>, RetentionError> {
+    let now = gateway.now_unix_millis();
+    let shown = |Stored { hold, .. }: Stored| ShownHold {
+        holds: hold.is_in_force(now),
+        held: hold.held,
+        authority: hold.authority,
+        order: hold.order,
+        since_unix_millis: hold.since_unix_millis,
+        until_unix_millis: hold.until_unix_millis,
+    };
+    Ok(stored(gateway, Hold::all())?.into_iter().map(shown).collect())
 }
 
 /// By whose word something is held.
@@ -349,7 +409,7 @@ pub struct By {
     pub until_unix_millis: Option<u64>,
 }
 
-/// That an authority's hold ends, as two officers sign it.
+/// That a hold of an authority ends, as two officers sign it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
@@ -359,6 +419,8 @@ pub struct Release {
     pub held: Held,
     /// Whose hold it is, as it was said when it was set.
     pub authority: String,
+    /// By which of its orders, as it was said then.
+    pub of: String,
     /// The authority's own reference for the end.
     pub order: String,
     /// Where the papers are.
@@ -371,9 +433,9 @@ fn said(what: &'static str, text: &str) -> Result<String, RetentionError> {
     if fits { Ok(text.to_owned()) } else { Err(RetentionError::Word { what }) }
 }
 
-/// Holds: durable, with its leaf of the log, which names the order. Said again by the same authority it lasts as long, or longer: whoever
-/// could shorten it alone could end it.
-pub fn hold(gateway: &Gateway, held: &Held, by: &By) -> Result<Vec<Hold>, RetentionError> {
+/// Holds: durable, with its leaf of the log, which names the order. Said again of the same order it lasts as long, or longer: whoever could
+/// shorten it alone could end it.
+pub fn hold(gateway: &Gateway, held: &Held, by: &By) -> Result<Vec<ShownHold>, RetentionError> {
     let (authority, order, until) = (said("authority", &by.authority)?, said("order", &by.order)?, by.until_unix_millis);
     let now = gateway.now_unix_millis();
     if until.is_some_and(|until| until <= now) {
@@ -383,30 +445,34 @@ pub fn hold(gateway: &Gateway, held: &Held, by: &By) -> Result<Vec<Hold>, Retent
     let (write, _) = Changes::read(&*gateway.store)?.next(Batch::new());
     let Held::Push { bureau, batch } = held else { return Err(RetentionError::OfMailbox) };
     let name = || batch.chars().take(80).collect();
-    let stored = gateway.store.get(&batch_key(bureau, batch))?.ok_or_else(|| RetentionError::UnknownBatch { batch: name() })?;
-    if PushBatch::decode(&stored)?.removed_unix_millis.is_some() {
+    let push = gateway.store.get(&batch_key(bureau, batch))?.ok_or_else(|| RetentionError::UnknownBatch { batch: name() })?;
+    if PushBatch::decode(&push)?.removed_unix_millis.is_some() {
         return Err(RetentionError::Removed { batch: name() });
     }
-    let all = holds(gateway)?;
-    if all.len() >= MAX_HOLDS {
-        return Err(RetentionError::TooMany);
-    }
-    let mut lasting = all.iter().filter(|hold| hold.held == *held && hold.authority == authority && hold.is_in_force(now));
+    // Those whose time is over are neither in the way nor counted.
+    let (over, lasting): (Vec<Stored>, Vec<Stored>) = stored(gateway, held.range())?.into_iter().partition(|stored| !stored.hold.is_in_force(now));
+    let (same, others): (Vec<Stored>, Vec<Stored>) = lasting.into_iter().partition(|stored| stored.hold.authority == authority && stored.hold.order == order);
     let ends_sooner = |hold: &Hold| until.is_some_and(|until| hold.until_unix_millis.is_none_or(|lasts| until < lasts));
-    if lasting.any(ends_sooner) {
+    if same.iter().any(|stored| ends_sooner(&stored.hold)) {
         return Err(RetentionError::Shorter);
     }
+    if same.is_empty() && others.len() >= MAX_HOLDS {
+        return Err(RetentionError::TooMany);
+    }
     let record = Hold { held: held.clone(), authority: authority.clone(), order: order.clone(), since_unix_millis: now, until_unix_millis: until };
-    let mut write = write.put(held.key_of(&authority), record.encode()?);
+    // The same order, wherever it stood, stands once.
+    let place = held.key_of(&authority, &order);
+    let gone = over.into_iter().chain(same).map(|stored| stored.key).filter(|key| *key != place);
+    let mut write = gone.fold(write, Batch::delete).put(place.clone(), record.encode()?);
     let of = crate::hex(&body::digest(held.key().as_bytes()));
-    Event::HoldSet(event::Hold { of, authority, order, until_unix_millis: until, holds: true, request: None, officers: Vec::new() }).append(&mut write, now)?;
+    Event::HoldSet(event::Hold { of, authority, order, until_unix_millis: until, holds: true, set_by: None, request: None, officers: Vec::new() }).append(&mut write, now)?;
     gateway.store.commit(write)?;
     holds(gateway)
 }
 
-/// Ends a hold, as on a mailbox (`hold::lift`): 1 a request of that form for this gateway · 2 of a hold that is there, and that authority's ·
+/// Ends a hold, as on a mailbox (`hold::lift`): 1 a request of that form for this gateway · 2 of a hold that is there, that authority's, by that order ·
 /// 3 two officers signed it today and since it was set, two persons, not revoked · 4 durable, once, while holds stand as they were found.
-pub fn release(gateway: &Gateway, lists: &RevocationLists, signed: &SignedRequest) -> Result<Vec<Hold>, RetentionError> {
+pub fn release(gateway: &Gateway, lists: &RevocationLists, signed: &SignedRequest) -> Result<Vec<ShownHold>, RetentionError> {
     let now = gateway.clock.now();
     // 1
     let wrong = |reason| RetentionError::Request { reason };
@@ -417,34 +483,28 @@ pub fn release(gateway: &Gateway, lists: &RevocationLists, signed: &SignedReques
     if asked.domain != gateway.directory.domain().as_str() {
         return Err(wrong("its domain is not this gateway's"));
     }
-    let (authority, order) = (said("authority", &asked.authority)?, said("order", &asked.order)?);
+    let (authority, of, order) = (said("authority", &asked.authority)?, said("order that set it", &asked.of)?, said("order", &asked.order)?);
     said("papers", &asked.papers)?;
     // 2
     let (write, _) = Changes::read(&*gateway.store)?.next(Batch::new());
-    let (from, to) = Hold::all();
-    let (mut found, mut others, mut since) = (Vec::new(), false, 0);
-    for (key, bytes) in gateway.store.scan(&from, &to, MAX_HOLDS)? {
-        match Hold::decode(&bytes)? {
-            hold if hold.held != asked.held => {}
-            hold if hold.authority != authority => others = true,
-            hold => {
-                found.push(key);
-                since = since.max(hold.since_unix_millis);
-            }
-        }
-    }
-    if found.is_empty() {
-        return Err(if others { RetentionError::OtherAuthority } else { RetentionError::NotHeld });
-    }
+    let holds_it = stored(gateway, asked.held.range())?;
+    let (is_held, theirs) = (!holds_it.is_empty(), holds_it.iter().any(|stored| stored.hold.authority == authority));
+    let found: Vec<Stored> = holds_it.into_iter().filter(|stored| stored.hold.authority == authority && stored.hold.order == of).collect();
+    let Some(since) = found.iter().map(|stored| stored.hold.since_unix_millis).max() else {
+        return Err(match (is_held, theirs) {
+            (false, _) => RetentionError::NotHeld,
+            (true, false) => RetentionError::OtherAuthority,
+            (true, true) => RetentionError::OtherOrder,
+        });
+    };
     // 3
     let Approved { request, officers } = approval::by_officers(gateway, lists, &signed.request, &signed.approvals, since, now)?;
     if gateway.store.get(&spent::key(&request))?.is_some() {
         return Err(RetentionError::Spent);
     }
     // 4
-    let mut write = found.into_iter().fold(write, Batch::delete).expect(spent::unspent(&request)).put(spent::key(&request), spent::mark());
-    let of = crate::hex(&body::digest(asked.held.key().as_bytes()));
-    let told = event::Hold { of, authority, order, until_unix_millis: None, holds: false, request: Some(request), officers };
+    let mut write = found.into_iter().map(|stored| stored.key).fold(write, Batch::delete).expect(spent::unspent(&request)).put(spent::key(&request), spent::mark());
+    let told = event::Hold { of: crate::hex(&body::digest(asked.held.key().as_bytes())), authority, order, until_unix_millis: None, holds: false, set_by: Some(of), request: Some(request), officers };
     Event::HoldSet(told).append(&mut write, unix_millis(now))?;
     gateway.store.commit(write)?;
     holds(gateway)

@@ -29,11 +29,20 @@ impl Held {
         }
     }
 
-    /// Where the hold of an authority stands: each has its own, and none takes another's place. Those of before stand under `key`.
-    pub fn key_of(&self, authority: &str) -> Key {
+    /// Where the hold by an order of an authority stands: each has its own, and none takes another's place. Those of before stand under
+    /// `key`, or under that with the authority.
+    pub fn key_of(&self, authority: &str, order: &str) -> Key {
         match self {
-            Self::Push { bureau, batch } => Key::new(KIND, &[b"push", bureau.as_bytes(), batch.as_bytes(), authority.as_bytes()]),
+            Self::Push { bureau, batch } => Key::new(KIND, &[b"push", bureau.as_bytes(), batch.as_bytes(), authority.as_bytes(), order.as_bytes()]),
             Self::Mailbox { .. } => self.key(),
+        }
+    }
+
+    /// Where all its holds stand.
+    pub fn range(&self) -> (Key, Key) {
+        match self {
+            Self::Push { bureau, batch } => Key::range(KIND, &[b"push", bureau.as_bytes(), batch.as_bytes()]),
+            Self::Mailbox { mailbox } => Key::range(KIND, &[b"mailbox", mailbox.as_bytes()]),
         }
     }
 }

@@ -138,6 +138,8 @@ pub enum Says {
     Arrived,
     /// The code that proves the place.
     Code(String),
+    /// For the last time: the counter ended that anything is told there.
+    Ended,
 }
 
 /// A notice on its way, from the commit that decides it until what came of it is recorded.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, Key, Template};
 
 use super::app_password::Scope;
+use super::notification::Channel;
 use super::{RecordError, from_json, to_json};
 
 const KIND: &str = "owner notice";
@@ -44,6 +45,8 @@ pub enum Act {
     /// With these app passwords, by number.
     OperatorEnded { operator: u32, app_passwords: Vec<u32> },
     RecoveryCompleted,
+    /// Where its owner is told that something arrived: what came to it, and what ended.
+    PlacesChanged { told: Vec<Channel>, ended: Vec<Channel> },
 }
 
 impl OwnerNotice {
@@ -92,6 +95,7 @@ mod tests {
             (Act::OperatorNamed { operator: 1 }, r#"{"operator-named":{"operator":1}}"#),
             (Act::OperatorEnded { operator: 1, app_passwords: vec![2, 3] }, r#"{"operator-ended":{"operator":1,"app_passwords":[2,3]}}"#),
             (Act::RecoveryCompleted, r#""recovery-completed""#),
+            (Act::PlacesChanged { told: vec![Channel::Mail], ended: vec![Channel::Text] }, r#"{"places-changed":{"told":["mail"],"ended":["text"]}}"#),
         ];
         for (act, form) in forms {
             let stored = format!("\u{1}{{\"mailbox\":\"1234567897\",\"act\":{form},\"unix_millis\":7}}");

@@ -62,7 +62,7 @@ pub struct Text {
     pub id: String,
     /// With `+` and the country's code.
     pub to: String,
-    /// `arrived` or `code`: where texts go by templates that were approved before.
+    /// `arrived`, `code` or `ended`: where texts go by templates that were approved before.
     pub template: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,

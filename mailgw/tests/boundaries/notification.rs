@@ -128,7 +128,9 @@ fn who_enrolled_is_told_once_of_what_came_together_and_nobody_else_is() {
     assert_eq!(phones.take().len(), 1);
     // Who withdrew is told no more, of what came before either.
     pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "late", 3)).unwrap();
-    notification::say(&gateway, &mine, Some(&Word::Withdraw { channel: None })).unwrap();
+    let request = Request::read(b"Message-ID: <a@x>\r\nSubject: stop\r\n\r\n", true).unwrap();
+    gateway.store.commit(request.put(Batch::new(), &gateway, &mine, "a", NOW).unwrap()).unwrap();
+    turn(&gateway, &phones).unwrap();
     city.clock.set(NOW + Duration::hours(17));
     turn(&gateway, &phones).unwrap();
     pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "later", 3)).unwrap();
@@ -416,10 +418,143 @@ fn what_owners_must_hear_is_told_elsewhere_too() {
     for mailbox in [&mine, &theirs] {
         gateway.directory.withdraw_password(policies::mailbox::MailboxNumber::parse(mailbox).unwrap(), true, NOW).unwrap();
     }
-    assert_eq!(mailgw::flow::owner_notices::tell_all(&gateway).unwrap(), 2);
+    // And of the phone itself, which the counter took in.
+    assert_eq!(mailgw::flow::owner_notices::tell_all(&gateway).unwrap(), 3);
     assert_eq!(all(&*city.store, "notification arrived").len(), 1);
     city.clock.set(NOW + Duration::minutes(10));
     turn(&gateway, &phones).unwrap();
     let texts = phones.take();
     assert_eq!((texts.len(), texts[0].template), (1, "arrived"));
+}
+
+/// The last text in an inbox.
+fn last(gateway: &Gateway, mailbox: &str) -> String {
+    let letters = inbox(gateway, mailbox);
+    mail_parser::MessageParser::new().parse(letters.last().unwrap()).unwrap().body_text(0).unwrap().into_owned()
+}
+
+fn tell_all(gateway: &Gateway) -> u64 {
+    mailgw::flow::owner_notices::tell_all(gateway).unwrap()
+}
+
+/// Whoever could silence a place with one word could do the rest unheard: what is withdrawn at the counter is told there for the last time,
+/// before an act, right after it, and while what it owes waits to be told.
+#[test]
+fn a_place_that_the_counter_withdraws_is_told_so_whenever_it_is() {
+    for told_meanwhile in [None, Some(false), Some(true)] {
+        let (city, phones) = (City::found(), Phones::new());
+        let gateway = open(&city);
+        install(&city, &gateway);
+        let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+        let mine = mailbox_of(&gateway, 0);
+        let number = policies::mailbox::MailboxNumber::parse(&mine).unwrap();
+        enrolled(&gateway, &phones, &mine, PHONE);
+        tell_all(&gateway);
+        assert!(last(&gateway, &mine).contains("新登记了接收到信通知的手机") && last(&gateway, &mine).contains("a phone is told from now on"));
+        city.clock.set(NOW + Duration::minutes(10));
+        turn(&gateway, &phones).unwrap();
+        phones.take();
+        pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "one", 3)).unwrap();
+        let act = || gateway.directory.withdraw_password(number, true, city_now(&city)).unwrap();
+        if let Some(told) = told_meanwhile {
+            act();
+            assert_eq!(if told { tell_all(&gateway) } else { 0 }, u64::from(told));
+            city.clock.set(NOW + Duration::minutes(14));
+        }
+        // Of what waits the last notice tells, and nothing is asked of whoever it is.
+        let shown = notification::say(&gateway, &mine, Some(&Word::Withdraw { channel: None })).unwrap();
+        assert!(shown.places.is_empty());
+        if told_meanwhile.is_none() {
+            act();
+        }
+        // A start later.
+        let gateway = open(&city);
+        phones.answers(Answer::Later(BUSY));
+        turn(&gateway, &phones).unwrap();
+        phones.answers(Answer::Taken);
+        phones.take();
+        city.clock.set(NOW + Duration::minutes(30));
+        turn(&gateway, &phones).unwrap();
+        let texts = phones.take();
+        assert_eq!(texts.iter().map(|text| (text.to.as_str(), text.template)).collect::<Vec<_>>(), [("+8613800138000", "ended")], "{told_meanwhile:?}");
+        assert!(texts[0].text.contains("请立即联系服务窗口") && texts[0].text.contains("New mail has arrived") && !texts[0].text.contains(&mine));
+        assert_eq!(told(&city, &gateway, FUND, "one").iter().map(|item| item.event).collect::<Vec<_>>(), [Delivery::ConsignmentNotification]);
+        tell_all(&gateway);
+        let letters: Vec<String> = inbox(&gateway, &mine).iter().map(|letter| mail_parser::MessageParser::new().parse(letter).unwrap().subject().unwrap_or_default().to_owned()).collect();
+        assert_eq!(letters.iter().filter(|subject| subject.starts_with("您的到信通知设置已变更")).count(), 2, "{letters:?}");
+        city.clock.set(NOW + Duration::minutes(60));
+        turn(&gateway, &phones).unwrap();
+        assert!(phones.take().is_empty() && all(&*city.store, "notification going").is_empty());
+    }
+}
+
+/// The administrator's own number in the place of the owner's; and what owners change under their own login, of which nobody warns them.
+#[test]
+fn a_place_that_the_counter_replaces_is_told_so_and_an_owner_who_moves_is_not() {
+    let (city, phones) = (City::found(), Phones::new());
+    let gateway = open(&city);
+    let mine = mailbox_of(&gateway, 0);
+    let number = policies::mailbox::MailboxNumber::parse(&mine).unwrap();
+    enrolled(&gateway, &phones, &mine, PHONE);
+    tell_all(&gateway);
+    city.clock.set(NOW + Duration::minutes(10));
+    turn(&gateway, &phones).unwrap();
+    phones.take();
+    gateway.directory.withdraw_password(number, true, city_now(&city)).unwrap();
+    // A code that nobody said changes nothing; the same place again neither.
+    assert_eq!((notification::say(&gateway, &mine, Some(&name(Channel::Text, PHONE))).unwrap().places.len(), all(&*city.store, "owner notice").len()), (1, 1));
+    enrolled(&gateway, &phones, &mine, "13900139000");
+    turn(&gateway, &phones).unwrap();
+    assert_eq!(phones.take().iter().map(|text| (text.to.clone(), text.template)).collect::<Vec<_>>(), [("+8613800138000".to_owned(), "ended")]);
+    assert_eq!(tell_all(&gateway), 2);
+    let said = last(&gateway, &mine);
+    assert!(said.contains("新登记了接收到信通知的手机，并停止了原先向手机发送的到信通知") && said.contains("the phone that was told before is told no more") && !said.contains("9000"), "{said}");
+    // By mail, as the owner.
+    let ask = |token: &str, subject: &str| {
+        let request = Request::read(format!("Message-ID: <{token}@x>\r\nSubject: {subject}\r\n\r\n").as_bytes(), true).unwrap();
+        gateway.store.commit(request.put(Batch::new(), &gateway, &mine, token, NOW).unwrap()).unwrap();
+        turn(&gateway, &phones).unwrap();
+        phones.take()
+    };
+    let code = ask("a", "13700137000").pop().unwrap().code.unwrap();
+    assert!(ask("b", &code).is_empty() && ask("c", "stop").is_empty() && all(&*city.store, "owner notice").is_empty());
+    assert!(notification::say(&gateway, &mine, None).unwrap().places.is_empty());
+}
+
+/// Another mailbox is told by the outbound queue, in the commit that withdraws it.
+#[test]
+fn what_a_withdrawal_owes_stands_and_falls_with_it() {
+    for fault in FAULTS {
+        let (city, phones) = (City::found(), Phones::new());
+        let gateway = open(&city);
+        let mine = mailbox_of(&gateway, 0);
+        notification::say(&gateway, &mine, Some(&name(Channel::Mail, "zhang@c.cn"))).unwrap();
+        let queued = |gateway: &Gateway| gateway.queue.list(&Listed::default()).unwrap().messages;
+        let id = BodyId(u64::from_str_radix(&queued(&gateway)[0].id, 16).unwrap());
+        let letter = gateway.queue.message(id, &gateway.queue.get(id).unwrap().unwrap()).unwrap();
+        let text = mail_parser::MessageParser::new().parse(&letter).unwrap().body_text(0).unwrap().into_owned();
+        let code: String = text.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6).unwrap().to_owned();
+        notification::say(&gateway, &mine, Some(&Word::Confirm { code })).unwrap();
+        gateway.queue.settle(id, &[(0, Outcome::Sent { said: Said { host: None, code: 0, status: "2.0.0".into(), text: String::new() }, reports: false })], NOW).unwrap();
+        turn(&gateway, &phones).unwrap();
+        let started = faulty(&city.store, None);
+        drop(city.gateway(Arc::clone(&started) as Arc<dyn Store>));
+        let mut commit = started.commits();
+        loop {
+            let struck = city.gateway(faulty(&city.store, Some((commit, fault))));
+            struck.notifications.offer(true, true);
+            let done = notification::say(&struck, &mine, Some(&Word::Withdraw { channel: Some(Channel::Mail) }));
+            let gateway = open(&city);
+            let (gone, owed) = (notification::say(&gateway, &mine, None).unwrap().places.is_empty(), all(&*city.store, "owner notice").len());
+            assert_eq!((owed, queued(&gateway).len()), (1 + usize::from(gone), usize::from(gone)), "{fault:?} at {commit}");
+            if gone {
+                let id = BodyId(u64::from_str_radix(&queued(&gateway)[0].id, 16).unwrap());
+                let letter = gateway.queue.message(id, &gateway.queue.get(id).unwrap().unwrap()).unwrap();
+                assert_eq!(mail_parser::MessageParser::new().parse(&letter).unwrap().subject(), Some("到信通知已停止 / Notices of new mail end here"));
+                break;
+            }
+            assert!(done.is_err(), "{fault:?} at {commit}");
+            commit += 1;
+        }
+    }
 }

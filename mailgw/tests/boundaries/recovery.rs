@@ -180,6 +180,7 @@ fn an_institution_gets_a_new_password_by_its_code_and_its_name() {
     assert_eq!(shown.due_unix_millis - shown.since_unix_millis, 72 * 3_600_000);
     let view = gateway.messages.view(&mailbox, "INBOX").unwrap();
     let notice = mail_parser::MessageParser::new().parse(&gateway.messages.load(&view.folder, view.messages.last().unwrap().uid).unwrap()).unwrap().body_text(0).unwrap().into_owned();
+    assert!(notice.contains("with a password, a program's own included, or a certificate, which cancels it") && !notice.contains("停用"), "{notice}");
     assert!(notice.contains("有人凭单位证照在服务窗口申请") && !notice.contains(code), "{notice}");
     let complete = || directory.complete_recovery(number, &NewPassword::Generated, city.clock.now());
     assert!(matches!(complete(), Err(DirectoryError::CoolingOff { .. })));
@@ -227,7 +228,9 @@ fn a_recovery_after_a_withdrawal_says_so_and_takes_longer() {
     assert_eq!(shown.due_unix_millis - shown.since_unix_millis, 336 * 3_600_000);
     let view = gateway.messages.view(&number.to_string(), "INBOX").unwrap();
     let notice = mail_parser::MessageParser::new().parse(&gateway.messages.load(&view.folder, view.messages.last().unwrap().uid).unwrap()).unwrap().body_text(0).unwrap().into_owned();
-    assert!(notice.contains("本邮箱的密码已由服务窗口停用") && notice.contains("The counter withdrew its password."), "{notice}");
+    assert!(notice.contains("本邮箱的密码已由服务窗口停用，不能再用来登录。如无人以程序专用密码或证书登录本邮箱") && notice.contains("凭统一身份认证令牌登录不能取消"), "{notice}");
+    assert!(notice.contains("log in once before then with a program's own password or a certificate, which cancels it; a login by a token of the identity provider does not. Who cannot log in so tells the counter at once"), "{notice}");
+    assert!(notice.contains("a new password is set after"), "{notice}");
     let Some(begun) = events(&*city.store).into_iter().find_map(|event| if let Event::RecoveryBegun(begun) = event { Some(begun) } else { None }) else { panic!("the log does not know of it") };
     assert!(begun.withdrawn);
     let complete = || directory.complete_recovery(number, &NewPassword::Generated, city.clock.now());

@@ -45,9 +45,9 @@ fn hold(gateway: &Gateway, held: &Held, order: &str) -> Result<usize, RetentionE
     held_by(gateway, held, &by).map(|all| all.len())
 }
 
-fn releasing(held: &Held, authority: &str) -> String {
+fn releasing(held: &Held, authority: &str, of: &str) -> String {
     let held = serde_json::to_string(held).unwrap();
-    format!(r#"{{"kind":"suiyin retention release v1","domain":"{DOMAIN}","held":{held},"authority":"{authority}","order":"(2026)粤01民初8号","papers":"counter 12, form 91"}}"#)
+    format!(r#"{{"kind":"suiyin retention release v1","domain":"{DOMAIN}","held":{held},"authority":"{authority}","of":"{of}","order":"(2026)粤01民初8号","papers":"counter 12, form 91"}}"#)
 }
 
 /// Two officers' keys, in a place of their own.
@@ -147,12 +147,16 @@ fn what_is_over_ends_messages_stay_and_a_hold_beats_the_policy() {
     // A hold that has its end holds until then, and not a moment longer; another authority's ends none.
     held_by(&gateway, &of("first"), &until(1)).unwrap();
     assert_eq!(holds(&gateway).unwrap().len(), 2);
-    let request = releasing(&of("first"), COURT);
+    let request = releasing(&of("first"), COURT, "(2026)粤01民初1号");
     let approvals = officers(&city, "officers").map(|officer| officer.signs(&request, NOW)).to_vec();
     assert_eq!(in_the_first_days(&city.clock, || released(&gateway, &city.more_lists(), &SignedRequest { request, approvals })).unwrap().len(), 1);
     assert_eq!(names(&retain(&gateway, false).unwrap().over), vec![("first".into(), true)]);
     city.clock.set(NOW + time::Duration::days(11) + time::Duration::hours(1));
+    assert_eq!(holds(&gateway).unwrap().iter().map(|hold| hold.holds).collect::<Vec<_>>(), [false], "it is shown as over");
+    retain(&gateway, true).unwrap();
+    assert_eq!(holds(&gateway).unwrap().len(), 1);
     retain(&gateway, false).unwrap();
+    assert!(holds(&gateway).unwrap().is_empty(), "one whose time is over is forgotten");
     // What is left is the statements', with the evidence of accesses that speaks of them too.
     assert_eq!(left(&city), [1, 3, 2, 1, 2, 1]);
     assert_eq!(delivered(&city, &gateway).len(), messages);
@@ -352,8 +356,9 @@ fn orders_of_before_on_a_mailbox_hold_until_they_are_taken_back() {
     assert!(matches!(hold(&gateway, &held, "(2026)粤01民初10号"), Err(RetentionError::OfMailbox)));
     let signed = |request: String| SignedRequest { approvals: officers.iter().map(|officer| officer.signs(&request, NOW)).collect(), request };
     let release = |signed: SignedRequest| in_the_first_days(&city.clock, || released(&gateway, &city.more_lists(), &signed)).map(|all| all.len());
-    assert_eq!(release(signed(releasing(&held, COURT))).unwrap(), 0);
-    assert!(matches!(release(signed(releasing(&held, COURT))), Err(RetentionError::NotHeld)));
+    let request = || signed(releasing(&held, COURT, "(2026)粤01民初9号"));
+    assert_eq!(release(request()).unwrap(), 0);
+    assert!(matches!(release(request()), Err(RetentionError::NotHeld)));
     assert_eq!(retain(&gateway, false).unwrap().over.iter().filter(|over| over.held_by.is_none()).count(), 1);
     assert_eq!(left(&city), [0; 6]);
 }
@@ -374,7 +379,7 @@ fn a_hold_on_a_push_ends_by_two_officers_and_by_nobody_less() {
     let keys = KeyStore::create(&city.path("others").join("keys"), &city::passphrase()).unwrap();
     let release = |request: &str, approvals: Vec<String>| released(&gateway, &city.more_lists(), &SignedRequest { request: request.into(), approvals });
     let both = |request: &str| vec![one.signs(request, NOW), two.signs(request, NOW)];
-    let request = releasing(&held, COURT);
+    let request = releasing(&held, COURT, "(2026)粤01民初1号");
     let few = |approvals| matches!(release(&request, approvals), Err(RetentionError::Approval(ApprovalError::Officers)));
     let again = Officer::new(&city, &keys, 82, "A-1", "6.1");
     assert!(few(vec![]) && few(vec![one.signs(&request, NOW)]) && few(vec![one.signs(&request, NOW), again.signs(&request, NOW)]));
@@ -384,14 +389,17 @@ fn a_hold_on_a_push_ends_by_two_officers_and_by_nobody_less() {
     let clerk = Officer::new(&city, &keys, 83, "A-3", "6.2");
     assert!(matches!(release(&request, vec![one.signs(&request, NOW), clerk.signs(&request, NOW)]), Err(RetentionError::Approval(ApprovalError::Trust(_)))));
     // Of another kind, another form, another gateway; without papers; of another authority, of a push that is not held.
-    for wrong in [request.replace("release v1", "release v2"), request.replace(DOMAIN, "mail.elsewhere.example"), request.replace(r#""push""#, r#""pull""#), "{}".to_owned(), lifting("1234567897", 1, COURT)] {
+    let unsaid = request.replace(r#""of":"(2026)粤01民初1号","#, "");
+    for wrong in [unsaid, request.replace("release v1", "release v2"), request.replace(DOMAIN, "mail.elsewhere.example"), request.replace(r#""push""#, r#""pull""#), "{}".to_owned(), lifting("1234567897", 1, COURT)] {
         assert!(wrong != request && matches!(release(&wrong, both(&wrong)), Err(RetentionError::Request { .. })), "{wrong}");
     }
     let bare = request.replace("counter 12, form 91", " ");
     assert!(matches!(release(&bare, both(&bare)), Err(RetentionError::Word { what: "papers" })));
-    let other = releasing(&held, "somebody");
+    let other = releasing(&held, "somebody", "(2026)粤01民初1号");
     assert!(matches!(release(&other, both(&other)), Err(RetentionError::OtherAuthority)));
-    let none = releasing(&Held::Push { bureau: FUND.into(), batch: "second".into() }, COURT);
+    let other = releasing(&held, COURT, "(2026)粤01民初2号");
+    assert!(matches!(release(&other, both(&other)), Err(RetentionError::OtherOrder)));
+    let none = releasing(&Held::Push { bureau: FUND.into(), batch: "second".into() }, COURT, "(2026)粤01民初1号");
     assert!(matches!(release(&none, both(&none)), Err(RetentionError::NotHeld)));
     assert_eq!(holds(&gateway).unwrap().len(), 2);
     // Two: that authority's alone, and once, though it is held again at that very moment.
@@ -402,17 +410,102 @@ fn a_hold_on_a_push_ends_by_two_officers_and_by_nobody_less() {
     assert_eq!((told.len(), told[0].officers.as_slice(), told[0].request.as_deref()), (1, ["A-1".to_owned(), "A-2".to_owned()].as_slice(), Some(hex(&digest(request.as_bytes())).as_str())));
 }
 
-/// One that stands where it stood before each authority had its own lasts, and ends with what that authority said since.
+/// Two cases of one court on one push: neither takes the other's place, neither is shortened by it, and each ends by its own end.
 #[test]
-fn a_hold_of_before_ends_with_its_authoritys() {
+fn each_order_of_an_authority_holds_by_itself() {
     let city = city();
     let gateway = city.gateway(Arc::clone(&city.store));
     go(&city, &gateway, &bills(&city, "first")).unwrap();
-    let stored = format!(r#"{{"held":{{"push":{{"bureau":"{FUND}","batch":"first"}}}},"authority":"{COURT}","order":"(2026)粤01民初9号","since_unix_millis":1}}"#);
-    city.store.commit(store::Batch::new().put(Key::new("legal hold", &[b"push", FUND.as_bytes(), b"first"]), [b"\x01", stored.as_bytes()].concat())).unwrap();
+    kept::seal(&gateway, &city.lists).unwrap();
     let held = Held::Push { bureau: FUND.into(), batch: "first".into() };
-    assert_eq!(hold(&gateway, &held, "(2026)粤01民初10号").unwrap(), 2);
-    let request = releasing(&held, COURT);
-    let approvals = officers(&city, "officers").map(|officer| officer.signs(&request, NOW)).to_vec();
-    assert!(released(&gateway, &city.more_lists(), &SignedRequest { request, approvals }).unwrap().is_empty());
+    let [civil, criminal] = ["(2026)粤01民初1号", "(2026)粤01刑初2号"];
+    let says = |order: &str, days: Option<i64>| held_by(&gateway, &held, &until(order, days)).map(|all| all.len());
+    assert_eq!([says(civil, None).unwrap(), says(criminal, Some(20)).unwrap(), says(criminal, Some(30)).unwrap()], [1, 2, 2]);
+    assert!(matches!(says(criminal, Some(29)), Err(RetentionError::Shorter)) && matches!(says(civil, Some(90)), Err(RetentionError::Shorter)));
+    let officers = officers(&city, "officers");
+    let release = |of: &str| {
+        let request = releasing(&held, COURT, of);
+        let approvals = officers.iter().map(|officer| officer.signs(&request, NOW)).collect();
+        released(&gateway, &city.more_lists(), &SignedRequest { request, approvals })
+    };
+    assert_eq!(release(criminal).unwrap().iter().map(|hold| hold.order.as_str()).collect::<Vec<_>>(), [civil]);
+    let ended: Vec<_> = events(&*city.store).into_iter().filter_map(|event| if let Event::HoldSet(told) = event { told.set_by } else { None }).collect();
+    assert_eq!(ended, [criminal], "the log tells which");
+    city.clock.set(NOW + time::Duration::days(11));
+    assert_eq!(retain(&gateway, false).unwrap().over[0].held_by.as_deref(), Some(civil));
+    city.clock.set(NOW);
+    assert!(release(civil).unwrap().is_empty());
+}
+
+fn until(order: &str, days: Option<i64>) -> By {
+    By { authority: COURT.into(), order: order.into(), until_unix_millis: days.map(|days| u64::try_from((NOW + time::Duration::days(days)).unix_timestamp()).unwrap() * 1_000) }
+}
+
+/// Whoever sets many on one push keeps no other push from being held, none of what stands there from lasting longer, and takes no place for
+/// longer than each holds.
+#[test]
+fn a_push_has_so_many_holds_and_those_that_are_over_are_not_counted() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    for batch in ["first", "second"] {
+        go(&city, &gateway, &bills(&city, batch)).unwrap();
+    }
+    let [first, second] = ["first", "second"].map(|batch| Held::Push { bureau: FUND.into(), batch: batch.into() });
+    let says = |held: &Held, order: &str, days| held_by(&gateway, held, &until(order, days)).map(|all| all.len());
+    for number in 0..64 {
+        says(&first, &number.to_string(), Some(1)).unwrap();
+    }
+    assert!(matches!(says(&first, "the court's", None), Err(RetentionError::TooMany)));
+    assert_eq!([says(&first, "0", Some(2)).unwrap(), says(&second, "the court's", None).unwrap()], [64, 65]);
+    city.clock.set(NOW + time::Duration::days(1));
+    assert_eq!(says(&first, "the court's", None).unwrap(), 3, "what is over went with it");
+    assert!(holds(&gateway).unwrap().iter().all(|hold| hold.holds));
+}
+
+/// What stands where it stood before each authority had its own, and before each order had, holds and ends by its order; said again it stands
+/// once.
+#[test]
+fn holds_of_before_hold_and_end() {
+    let city = city();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    go(&city, &gateway, &bills(&city, "first")).unwrap();
+    let (one, two) = ("(2026)粤01民初9号", "(2026)粤01民初10号");
+    let place: [&[u8]; 4] = [b"push", FUND.as_bytes(), b"first", COURT.as_bytes()];
+    let stored = |order: &str| [b"\x01", format!(r#"{{"held":{{"push":{{"bureau":"{FUND}","batch":"first"}}}},"authority":"{COURT}","order":"{order}","since_unix_millis":1}}"#).as_bytes()].concat();
+    let before = store::Batch::new().put(Key::new("legal hold", &place[..3]), stored(one)).put(Key::new("legal hold", &place), stored(two));
+    city.store.commit(before).unwrap();
+    let held = Held::Push { bureau: FUND.into(), batch: "first".into() };
+    assert!(matches!(held_by(&gateway, &held, &until(two, Some(1))), Err(RetentionError::Shorter)));
+    assert_eq!(hold(&gateway, &held, two).unwrap(), 2);
+    let officers = officers(&city, "officers");
+    let release = |of: &str| {
+        let request = releasing(&held, COURT, of);
+        let approvals = officers.iter().map(|officer| officer.signs(&request, NOW)).collect();
+        released(&gateway, &city.more_lists(), &SignedRequest { request, approvals }).unwrap().len()
+    };
+    assert_eq!([release(one), release(two)], [1, 0]);
+}
+
+/// All of an end or nothing of it, whatever becomes of its write.
+#[test]
+fn a_release_is_whole_after_a_fault() {
+    for fault in FAULTS {
+        let city = city();
+        let gateway = city.gateway(Arc::clone(&city.store));
+        go(&city, &gateway, &bills(&city, "first")).unwrap();
+        let held = Held::Push { bureau: FUND.into(), batch: "first".into() };
+        hold(&gateway, &held, "1").unwrap();
+        let request = releasing(&held, COURT, "1");
+        let approvals = officers(&city, "officers").map(|officer| officer.signs(&request, NOW)).to_vec();
+        let signed = SignedRequest { request, approvals };
+        let started = faulty(&city.store, None);
+        drop(city.gateway(Arc::clone(&started) as Arc<dyn Store>));
+        let struck = city.gateway(faulty(&city.store, Some((started.commits(), fault))));
+        assert!(released(&struck, &city.more_lists(), &signed).is_err(), "{fault:?}");
+        let gateway = city.gateway(Arc::clone(&city.store));
+        let told = events(&*city.store).into_iter().filter(|event| matches!(event, Event::HoldSet(told) if !told.holds)).count();
+        assert_eq!(holds(&gateway).unwrap().len() + told, 1, "{fault:?}");
+        let again = released(&gateway, &city.more_lists(), &signed);
+        assert!(if told == 0 { again.is_ok() } else { matches!(again, Err(RetentionError::NotHeld)) }, "{fault:?} {again:?}");
+    }
 }

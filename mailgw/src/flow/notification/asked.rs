@@ -8,7 +8,7 @@ use protocol::smtp::exchange::{Host, Recipient};
 use store::{Batch, CommitError, Expectation, Key, StoreError};
 use time::OffsetDateTime;
 
-use super::enrol::{Decided, decide, refused, shown};
+use super::enrol::{By, Decided, decide, refused, shown};
 use super::{NotificationError, Shown, Word, letter};
 use crate::flow::fields::Asking;
 use crate::flow::waiting;
@@ -121,7 +121,7 @@ fn answer(gateway: &Gateway, place: &Key, stored: &[u8]) -> Result<(), Notificat
     let Decided { batch, mails, answer } = match read(&asked.words) {
         // What a program holds for itself moves and silences nothing.
         _ if asked.program => refused(ends(), NotificationError::Program),
-        Some(word) => decide(gateway, &account, &word, ends())?,
+        Some(word) => decide(gateway, &account, &word, By::Owner, ends())?,
         None => {
             let (places, _) = Places::known(&*gateway.store, &asked.mailbox, &gateway.directory_key)?;
             Decided { batch: ends(), mails: Vec::new(), answer: Ok(shown(gateway, &account, &places)) }

@@ -11,7 +11,7 @@ use crate::record::account::Account;
 use crate::record::notification::{Arrived, Channel, Counted, Going, Places, Says};
 
 /// Arrivals that one notice tells of; what is beyond is told of by the next.
-const OF_ONE: usize = 100;
+pub(super) const OF_ONE: usize = 100;
 /// Notices made in one turn.
 const TURN: usize = 500;
 /// Texts that wait for whoever sends them: beyond it none is made. Who is told by text alone is told at once later, who is told by mail
@@ -71,7 +71,8 @@ enum Collected {
     At(u64),
 }
 
-/// 1 whose it is, and where it is told; nobody is told whose mailbox closed or who withdrew · 2 when · 3 the notices, in one commit with the
+/// 1 whose it is, and where it is told; nobody is told whose mailbox closed or who withdrew, but by the
+/// last notice of a place that the counter ended · 2 when · 3 the notices, in one commit with the
 /// end of what waited.
 fn of_mailbox(gateway: &Gateway, mailbox: &str, found: Vec<(Key, Vec<u8>)>, holds_texts: bool) -> Result<Collected, NotificationError> {
     let (now, at) = moment(gateway);

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, Expectation};
 use time::OffsetDateTime;
 
+use super::collect::OF_ONE;
 use super::{ATTEMPTS, NotificationError, going, moment, place_event, put, today};
 use crate::directory::still_open;
 use crate::gateway::Gateway;
 use crate::record::account::Account;
 use crate::record::body::BodyId;
-use crate::record::notification::{Channel, Confirmed, Counted, Pending, Place, Places, Says, Wish};
+use crate::record::notification::{Arrived, Channel, Confirmed, Counted, Pending, Place, Places, Says, Wish};
+use crate::record::owner_notice::{Act, OwnerNotice};
 
 /// What is counted of codes: for a mailbox, and to a place.
 const FOR_MAILBOX: &str = "codes for mailbox";
@@ -29,6 +31,16 @@ pub enum Word {
     Withdraw { channel: Option<Channel> },
     /// Of ordinary mail too, or of what bureaus push alone.
     EveryMail { on: bool },
+}
+
+/// Whose word it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// Under the owner's own login.
+    Owner,
+    /// Of what it changes the owner is told, and each place that it ends for the last time: whoever could silence them alone could do
+    /// whatever is told there unheard.
+    Counter,
 }
 
 impl std::fmt::Debug for Word {
@@ -62,7 +74,7 @@ pub(super) struct Decided {
     pub answer: Result<Shown, NotificationError>,
 }
 
-/// 1 the mailbox is open · 2 what is to be done, and what is answered · 3 durable, with its leaf of the log: a wrong code too, since tries
+/// What is said at the counter: 1 the mailbox is open · 2 what is to be done, and what is answered · 3 durable, with its leaf of the log: a wrong code too, since tries
 /// are counted. Without a word what holds is shown.
 pub fn say(gateway: &Gateway, mailbox: &str, word: Option<&Word>) -> Result<Shown, NotificationError> {
     for _ in 0..ATTEMPTS {
@@ -74,7 +86,7 @@ pub fn say(gateway: &Gateway, mailbox: &str, word: Option<&Word>) -> Result<Show
             return Ok(shown(gateway, &account, &places));
         };
         // 2
-        let Decided { batch, mails, answer } = decide(gateway, &account, word, Batch::new())?;
+        let Decided { batch, mails, answer } = decide(gateway, &account, word, By::Counter, Batch::new())?;
         // 3
         match gateway.store.commit(batch.expect(still_open(account.number))) {
             Err(CommitError::Conflict { .. }) => {}
@@ -89,12 +101,12 @@ pub fn say(gateway: &Gateway, mailbox: &str, word: Option<&Word>) -> Result<Show
 }
 
 /// Into `batch`, which stands or falls with it.
-pub(super) fn decide(gateway: &Gateway, account: &Account, word: &Word, batch: Batch) -> Result<Decided, NotificationError> {
+pub(super) fn decide(gateway: &Gateway, account: &Account, word: &Word, by: By, batch: Batch) -> Result<Decided, NotificationError> {
     let mailbox = account.mailbox();
     let (places, stored) = Places::known(&*gateway.store, &mailbox, &gateway.directory_key)?;
     let key = Places::key(&mailbox);
     let batch = batch.expect(stored.map_or_else(|| Expectation::Absent(key.clone()), |stored| Expectation::Equals(key.clone(), stored)));
-    let case = Case { gateway, account, mailbox, places };
+    let case = Case { gateway, account, by, mailbox, before: places.confirmed.clone(), places };
     match word {
         Word::Name { channel, address } => match place(gateway, *channel, address) {
             Ok(place) => case.name(place, batch),
@@ -128,7 +140,10 @@ fn place(gateway: &Gateway, channel: Channel, text: &str) -> Result<Place, Notif
 struct Case<'a> {
     gateway: &'a Gateway,
     account: &'a Account,
+    by: By,
     mailbox: String,
+    /// Where its owner was told.
+    before: Vec<Confirmed>,
     places: Places,
 }
 
@@ -248,7 +263,28 @@ impl Case<'_> {
         for (place, state) in changed {
             place_event(self.gateway, &self.mailbox, place, state, self.places.every_mail).append(&mut batch, now)?;
         }
-        self.answered(batch)
+        let (batch, mails) = if self.by == By::Counter { self.owner_hears(batch, now)? } else { (batch, Vec::new()) };
+        Ok(Decided { mails, ..self.answered(batch)? })
+    }
+
+    /// In the commit of the change itself: the owner's mailbox is told of it, and each place that ends is told so, with all that waited to be
+    /// told there, since nobody else will.
+    fn owner_hears(&self, mut batch: Batch, now: u64) -> Result<(Batch, Vec<BodyId>), NotificationError> {
+        let without = |these: &[Confirmed], those: &[Confirmed]| these.iter().map(|one| one.place.clone()).filter(|place| those.iter().all(|other| other.place != *place)).collect();
+        let (ended, told): (Vec<Place>, Vec<Place>) = (without(&self.before, &self.places.confirmed), without(&self.places.confirmed, &self.before));
+        if ended.is_empty() && told.is_empty() {
+            return Ok((batch, Vec::new()));
+        }
+        let channels = |places: &[Place]| places.iter().map(|place| place.channel).collect();
+        OwnerNotice::owe(&mut batch, self.account.number, Act::PlacesChanged { told: channels(&told), ended: channels(&ended) }, now)?;
+        let (from, to) = Arrived::of_mailbox(&self.mailbox);
+        let waited: Vec<Arrived> = self.gateway.store.scan(&from, &to, OF_ONE)?.iter().map(|(_, bytes)| Arrived::decode(bytes)).collect::<Result<_, _>>()?;
+        let (mut mails, at) = (Vec::new(), self.gateway.clock.now());
+        for place in &ended {
+            let (with, mail) = put(self.gateway, batch, &going(&self.mailbox, place, Says::Ended, waited.clone(), now), at)?;
+            (batch, _) = (with, mails.extend(mail));
+        }
+        Ok((batch, mails))
     }
 
     fn code_digest(&self, code: &str) -> String {

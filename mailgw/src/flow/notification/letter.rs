@@ -9,6 +9,11 @@ use crate::texts::Text;
 
 const ARRIVED: [&str; 2] = ["您的实名邮箱收到新邮件，请用邮件程序登录查看。通知不含链接，不索要密码。", "New mail has arrived in your real-name mailbox. This notice has no link, and nobody asks for your password."];
 
+const ENDED: [&str; 2] = [
+    "经服务窗口办理，您的实名邮箱今后不再向本处发送到信通知。邮箱中有新邮件，请登录查看；不是您本人办理，请立即联系服务窗口。通知不含链接，不索要密码。",
+    "At the counter's word this is the last notice of your real-name mailbox that comes here. New mail has arrived in it: log in and read it. If it was not you, tell the counter at once. This notice has no link, and nobody asks for your password.",
+];
+
 fn code_words(code: &str) -> [String; 2] {
     [format!("验证码 {code}，用于接收实名邮箱的到信通知。不是您本人操作请忽略，勿告诉他人。"), format!("Code {code}: to be told of new mail in a real-name mailbox. If it was not you, ignore it; tell nobody.")]
 }
@@ -17,6 +22,7 @@ fn words(says: &Says) -> [String; 2] {
     match says {
         Says::Arrived => ARRIVED.map(str::to_owned),
         Says::Code(code) => code_words(code),
+        Says::Ended => ENDED.map(str::to_owned),
     }
 }
 
@@ -26,6 +32,7 @@ pub(super) fn text(id: &str, going: &Going) -> Text {
     let (template, code) = match &going.says {
         Says::Arrived => ("arrived", None),
         Says::Code(code) => ("code", Some(code.clone())),
+        Says::Ended => ("ended", None),
     };
     Text { version: 1, id: id.to_owned(), to: going.place.address.clone(), template, code, text: format!("{chinese}{english}") }
 }
@@ -35,6 +42,7 @@ pub(super) fn write(domain: &str, to: &Address, says: &Says, id: &str, now: Offs
     let subject = match says {
         Says::Arrived => "实名邮箱有新邮件 / New mail in your real-name mailbox",
         Says::Code(_) => "到信通知验证码 / Code for notices of new mail",
+        Says::Ended => "到信通知已停止 / Notices of new mail end here",
     };
     let mut out = Vec::with_capacity(2 * 1024);
     header::mailbox(&mut out, "From", "邮件系统 / Mail system", &format!("postmaster@{domain}"));

@@ -60,7 +60,7 @@ fn is_over(policy: &NotificationPolicy, going: &Going, now: u64) -> bool {
 /// A code is of no use once it is over.
 fn lasts(policy: &NotificationPolicy, going: &Going) -> u64 {
     match going.says {
-        Says::Arrived => policy.give_up_after(),
+        Says::Arrived | Says::Ended => policy.give_up_after(),
         Says::Code(_) => policy.code_lasts(),
     }
 }
@@ -151,12 +151,13 @@ fn at_once(some: &[Stored], hand: impl Fn(&Stored) -> Result<Answer, Notificatio
     })
 }
 
-/// Who withdrew since is not told.
+/// Who withdrew since is not told, but of that itself where the counter did it.
 fn handed(gateway: &Gateway, texts: Option<&dyn Texts>, one: &Stored, at: OffsetDateTime) -> Result<Answer, NotificationError> {
     let (places, _) = Places::known(&*gateway.store, &one.going.mailbox, &gateway.directory_key)?;
     let wanted = match one.going.says {
         Says::Arrived => places.confirmed.iter().any(|confirmed| confirmed.place == one.going.place),
         Says::Code(_) => places.pending.as_ref().is_some_and(|pending| pending.place == one.going.place),
+        Says::Ended => true,
     };
     if !wanted {
         return Ok(Answer::Refused("withdrawn"));

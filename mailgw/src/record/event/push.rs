@@ -73,7 +73,8 @@ pub struct Retention {
     pub rows: u64,
 }
 
-/// A legal hold, or its end, by this order; `of` is the digest of what is held. Of an end, the digest of what these officers signed.
+/// A legal hold, or its end, by this order; `of` is the digest of what is held. Of an end, the order that set it, and the digest of what
+/// these officers signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hold {
@@ -83,6 +84,8 @@ pub struct Hold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_unix_millis: Option<u64>,
     pub holds: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
