@@ -71,9 +71,8 @@ enum Collected {
     At(u64),
 }
 
-/// 1 whose it is, and where it is told; nobody is told whose mailbox closed or who withdrew, but by the
-/// last notice of a place that the counter ended · 2 when · 3 the notices, in one commit with the
-/// end of what waited.
+/// 1 whose it is, and where it is told; nobody is told whose mailbox closed or who withdrew, and a place that the counter ended had its
+/// last notice · 2 when · 3 the notices, in one commit with the end of what waited.
 fn of_mailbox(gateway: &Gateway, mailbox: &str, found: Vec<(Key, Vec<u8>)>, holds_texts: bool) -> Result<Collected, NotificationError> {
     let (now, at) = moment(gateway);
     let arrived: Vec<Arrived> = found.iter().map(|(_, bytes)| Arrived::decode(bytes)).collect::<Result<_, _>>()?;

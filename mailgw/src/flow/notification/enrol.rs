@@ -74,8 +74,8 @@ pub(super) struct Decided {
     pub answer: Result<Shown, NotificationError>,
 }
 
-/// What is said at the counter: 1 the mailbox is open · 2 what is to be done, and what is answered · 3 durable, with its leaf of the log: a wrong code too, since tries
-/// are counted. Without a word what holds is shown.
+/// What is said at the counter: 1 the mailbox is open · 2 what is to be done, and what is answered · 3 durable, with its leaf of the log: a
+/// wrong code too, since tries are counted. Without a word what holds is shown.
 pub fn say(gateway: &Gateway, mailbox: &str, word: Option<&Word>) -> Result<Shown, NotificationError> {
     for _ in 0..ATTEMPTS {
         // 1
