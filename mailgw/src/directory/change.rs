@@ -41,15 +41,8 @@ impl Directory {
                     None => Expectation::Absent(place),
                 });
             }
-            // Nobody gets a new password any more; whoever begins a recovery at this moment comes first, and it is looked for again.
-            let recovery = Recovery::key(number);
-            batch = match self.store.get(&recovery)? {
-                Some(found) => {
-                    Event::RecoveryEnded(event::RecoveryEnded { mailbox: number.to_string(), why: "closed".to_owned() }).append(&mut batch, unix_millis(now))?;
-                    batch.expect(Expectation::Equals(recovery.clone(), found)).delete(recovery)
-                }
-                None => batch.expect(Expectation::Absent(recovery)),
-            };
+            // Nobody gets a new password any more.
+            batch = self.without_recovery(number, batch, "closed", now)?;
             if certified {
                 batch = owed(batch, number, Ending::CessationOfOperation, &self.key, now)?;
             }
@@ -62,6 +55,18 @@ impl Directory {
             tracing::error!(%error, "where the owner of a mailbox that is closed is an operator could not be looked up; a session there may go on: start `mailgw serve` anew");
         }
         closed
+    }
+
+    /// Ends the recovery that is under way. Whoever begins one at this moment comes first, and it is looked for again.
+    pub(super) fn without_recovery(&self, number: MailboxNumber, mut batch: Batch, why: &str, now: OffsetDateTime) -> Result<Batch, DirectoryError> {
+        let recovery = Recovery::key(number);
+        Ok(match self.store.get(&recovery)? {
+            Some(found) => {
+                Event::RecoveryEnded(event::RecoveryEnded { mailbox: number.to_string(), why: why.to_owned() }).append(&mut batch, unix_millis(now))?;
+                batch.expect(Expectation::Equals(recovery.clone(), found)).delete(recovery)
+            }
+            None => batch.expect(Expectation::Absent(recovery)),
+        })
     }
 
     /// At the counter, where the letter with the password was lost: the administrator's word, not the owner's, and so for a mailbox that

@@ -39,6 +39,11 @@ impl Directory {
         if unix_millis(now) < counts_from { Err(DirectoryError::DocumentYoung { mailbox: account.number, from: written(counts_from) }) } else { Ok(true) }
     }
 
+    /// What a commit expects that rests on a document's finding this mailbox.
+    pub fn still_finds(&self, document: &Document, number: MailboxNumber) -> Expectation {
+        Expectation::Equals(index::person(document, &self.key), index::encode(number))
+    }
+
     /// When a document that this mailbox holds was taken in, Unix milliseconds: the opening's with the mailbox. None where it holds no such.
     pub fn held_since(&self, account: &Account, document: &Document) -> Result<Option<u64>, DirectoryError> {
         let Holder::Citizen { documents, .. } = &account.holder else { return Ok(None) };
@@ -92,7 +97,7 @@ impl Directory {
             if documents.len() >= MAX_DOCUMENTS {
                 return Err(DirectoryError::TooManyDocuments { mailbox: number });
             }
-            documents.push(HeldDocument::added(document, unix_millis(now), &self.key));
+            documents.push(HeldDocument::added(document, unix_millis(now), matches!(binding, Binding::Officers(_)), &self.key));
             batch = batch.expect(Expectation::Absent(finder.clone())).put(finder.clone(), index::encode(number));
             let approved = if let Binding::Officers(approved) = binding { Some(approved) } else { None };
             let told = event::DocumentProved {
@@ -114,8 +119,8 @@ impl Directory {
     }
 
     /// A document is this mailbox's no more: it was another's, or taken in by mistake. It finds nothing from now on, so that whose it is may
-    /// open a mailbox with it. While it proves nothing yet one administrator's word is enough; afterwards two officers signed for that very
-    /// document. The last one stays. `owner` is the name of this mailbox's.
+    /// open a mailbox with it. While it proves nothing yet, and was taken in on one word, one administrator's word is enough; otherwise two
+    /// officers signed for that very document, and a recovery that may rest on it ends. The last one stays. `owner` is the name of this mailbox's.
     pub fn withdraw_document(
         &self, number: MailboxNumber, document: &Document, owner: &PersonName, approved: Option<&Approved>, papers: &str, now: OffsetDateTime,
     ) -> Result<Account, DirectoryError> {
@@ -132,10 +137,13 @@ impl Directory {
             let withdrawn = documents.remove(place);
             let mut batch = Batch::new().expect(Expectation::Equals(finder.clone(), index::encode(number))).delete(finder.clone());
             match approved {
-                None if self.counts_from(&withdrawn) <= unix_millis(now) => return Err(DirectoryError::DocumentCounts { mailbox: number }),
+                None if withdrawn.by_officers || self.counts_from(&withdrawn) <= unix_millis(now) => return Err(DirectoryError::DocumentCounts { mailbox: number }),
                 None => {}
                 Some(Approved { request, .. }) if self.store.get(&spent::key(request))?.is_some() => return Err(DirectoryError::Spent),
-                Some(Approved { request, .. }) => batch = batch.expect(spent::unspent(request)).put(spent::key(request), spent::mark()),
+                Some(Approved { request, .. }) => {
+                    batch = batch.expect(spent::unspent(request)).put(spent::key(request), spent::mark());
+                    batch = self.without_recovery(number, batch, "document-withdrawn", now)?;
+                }
             }
             let told = event::DocumentWithdrawn {
                 mailbox: number.to_string(),

@@ -90,7 +90,7 @@ pub enum DirectoryError {
     DocumentYoung { mailbox: MailboxNumber, from: String },
     #[error("mailbox {mailbox} holds no such document; look at it with `mailgw mailbox show {mailbox}`, and compare type and number with the papers")]
     NoSuchDocument { mailbox: MailboxNumber },
-    #[error("this document proves the owner of mailbox {mailbox} already, so that no single word withdraws it; have two officers sign (`mailgw mailbox document --help`)")]
+    #[error("this document proves the owner of mailbox {mailbox} already, or officers signed for it, so that no single word withdraws it; have two officers sign (`mailgw mailbox document --help`)")]
     DocumentCounts { mailbox: MailboxNumber },
     #[error("mailbox {mailbox} has no other document, and one stays; take in another first")]
     LastDocument { mailbox: MailboxNumber },

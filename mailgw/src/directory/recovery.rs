@@ -18,7 +18,7 @@ impl Directory {
         Ok(self.store.get(&place)?.map(|found| Recovery::open(&place, &found, &self.key)).transpose()?)
     }
 
-    /// Somebody has what logs in: nobody needs a new password, or somebody else wants one. Said at every login; whether one was under way.
+    /// Somebody has what logs in: nobody needs a new password, or somebody else wants one. Said at every login but by a token; whether one was under way.
     pub fn end_recovery(&self, number: MailboxNumber, why: &str, now: OffsetDateTime) -> Result<bool, DirectoryError> {
         let place = Recovery::key(number);
         let Some(found) = self.store.get(&place)? else { return Ok(false) };

@@ -1,5 +1,5 @@
 //! Who lost every way into a mailbox proves anew who it is. Two officers saw the proof and signed for it; the mailbox itself is told, in case
-//! somebody else is asking; whoever logs in before the cooling-off is over ends it; then there is a new password.
+//! somebody else is asking; whoever logs in before the cooling-off is over, but by a token, ends it; then there is a new password.
 
 use policies::certificate::OrganizationName;
 use policies::identity::{CreditCode, Document, PersonName};
@@ -143,9 +143,7 @@ pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Applicati
     }
     // 2. The officers answer for whose papers they saw; without that a genuine card of anybody would do.
     is_seen(&request.owner, &application.papers).map_err(|reason| RecoveryError::Request { reason })?;
-    if !is_owners(gateway, &account, &application.papers, now)? {
-        return Err(RecoveryError::NotTheOwner);
-    }
+    let shown = is_owners(gateway, &account, &application.papers, now)?.ok_or(RecoveryError::NotTheOwner)?;
     // 3. Whatever app passwords stand: they can be withdrawn while it is under way.
     let (withdrawn_at, still) = gateway.directory.withdrawn(number)?;
     let withdrawn = withdrawn_at.is_some();
@@ -163,15 +161,17 @@ pub fn apply(gateway: &Gateway, lists: &RevocationLists, application: &Applicati
     let mut batch = Batch::new().expect(Expectation::Absent(place.clone())).expect(still_open(number)).put(place.clone(), recovery.seal(&place, &gateway.directory_key)?);
     // Once: what its owner ended is not begun again with the same signatures.
     batch = batch.expect(spent::unspent(&recovery.request)).put(spent::key(&recovery.request), spent::mark());
-    batch = gateway.notifications.owed(batch.expect(still), &number.to_string(), unix_millis(now)).map_err(DirectoryError::from)?;
+    // Its document may be withdrawn at this moment.
+    batch = shown.into_iter().fold(batch.expect(still), Batch::expect);
+    batch = gateway.notifications.owed(batch, &number.to_string(), unix_millis(now)).map_err(DirectoryError::from)?;
     event.append(&mut batch, unix_millis(now))?;
     let delivery = Delivery { mailbox: number.to_string(), folder: INBOX.to_owned(), content: message.into(), unix_millis: i64::try_from(unix_millis(now)).unwrap_or(i64::MAX), flags: Flags::new(), event: None, mark: None };
     match gateway.messages.deliver_owed(&[delivery], batch, unix_millis(now)) {
         Ok(_) => show(gateway, number)?.ok_or(RecoveryError::UnderWay),
         Err(MailError::Conflict { expectation: 0 }) => Err(RecoveryError::UnderWay),
         Err(MailError::Conflict { expectation: 2 }) => Err(RecoveryError::Spent),
-        // Its password was withdrawn, or set, at this moment.
-        Err(MailError::Conflict { expectation: 3 }) => Err(DirectoryError::Busy.into()),
+        // Its password was withdrawn, or set, or the document withdrawn, at this moment.
+        Err(MailError::Conflict { expectation: 3 | 4 }) => Err(DirectoryError::Busy.into()),
         Err(MailError::Conflict { .. }) => Err(DirectoryError::Closed { mailbox: number }.into()),
         Err(error) => Err(error.into()),
     }
@@ -192,16 +192,19 @@ fn is_seen(owner: &Owner, papers: &Papers) -> Result<(), &'static str> {
     }
 }
 
-fn is_owners(gateway: &Gateway, account: &Account, papers: &Papers, now: OffsetDateTime) -> Result<bool, RecoveryError> {
+/// Whether these are its owner's; and if so what a commit expects that rests on it.
+fn is_owners(gateway: &Gateway, account: &Account, papers: &Papers, now: OffsetDateTime) -> Result<Option<Option<Expectation>>, RecoveryError> {
     match (&account.holder, papers) {
         (Holder::Citizen { name, .. }, Papers::Citizen { id_type, id_no, name: shown, .. }) => {
-            let Ok(document) = Document::parse(id_type, id_no.expose(), today(now)) else { return Ok(false) };
-            Ok(PersonName::parse(shown.expose()).is_ok_and(|shown| shown == *name) && gateway.directory.proves_owner(account, &document, now)?)
+            let Ok(document) = Document::parse(id_type, id_no.expose(), today(now)) else { return Ok(None) };
+            let is_theirs = PersonName::parse(shown.expose()).is_ok_and(|shown| shown == *name) && gateway.directory.proves_owner(account, &document, now)?;
+            Ok(is_theirs.then(|| Some(gateway.directory.still_finds(&document, account.number))))
         }
         (Holder::Institution { code, name }, Papers::Institution { code: shown, name: called }) => {
-            Ok(CreditCode::parse(shown).is_ok_and(|shown| shown == *code) && OrganizationName::parse(called).is_ok_and(|called| called == *name))
+            let is_theirs = CreditCode::parse(shown).is_ok_and(|shown| shown == *code) && OrganizationName::parse(called).is_ok_and(|called| called == *name);
+            Ok(is_theirs.then_some(None))
         }
-        _ => Ok(false),
+        _ => Ok(None),
     }
 }
 

@@ -43,6 +43,8 @@ pub struct HeldDocument {
     pub added_at: Option<u64>,
     /// That of its index, hexadecimal, of those that the counter took in: a mask is others', too.
     pub digest: Option<String>,
+    /// Two officers signed that it is the owner's: no single word takes it away.
+    pub by_officers: bool,
 }
 
 impl Holder {
@@ -57,11 +59,11 @@ impl Holder {
 impl HeldDocument {
     /// That with which the mailbox is opened.
     pub fn of_opening(document: &Document) -> Self {
-        Self { kind: document.kind(), masked: document.masked(), added_at: None, digest: None }
+        Self { kind: document.kind(), masked: document.masked(), added_at: None, digest: None, by_officers: false }
     }
 
-    pub fn added(document: &Document, unix_millis: u64, key: &DataKey) -> Self {
-        Self { added_at: Some(unix_millis), digest: Some(crate::hex(&index::person_digest(document, key))), ..Self::of_opening(document) }
+    pub fn added(document: &Document, unix_millis: u64, by_officers: bool, key: &DataKey) -> Self {
+        Self { by_officers, added_at: Some(unix_millis), digest: Some(crate::hex(&index::person_digest(document, key))), ..Self::of_opening(document) }
     }
 }
 
@@ -166,12 +168,14 @@ struct DocumentBody {
     added_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    by_officers: bool,
 }
 
 pub(crate) fn seal(account: &Account, verifier: &Verifier, data_key: &DataKey) -> Result<Vec<u8>, RecordError> {
     let holder = match &account.holder {
         Holder::Citizen { name, documents } => {
-            let body = |document: &HeldDocument| DocumentBody { kind: document.kind.code().to_owned(), masked: document.masked.clone(), added_at: document.added_at, digest: document.digest.clone() };
+            let body = |document: &HeldDocument| DocumentBody { kind: document.kind.code().to_owned(), masked: document.masked.clone(), added_at: document.added_at, digest: document.digest.clone(), by_officers: document.by_officers };
             HolderBody::Citizen { name: name.expose().to_owned(), documents: documents.iter().map(body).collect() }
         }
         Holder::Institution { name, code } => HolderBody::Institution { name: name.to_string(), code: code.as_str().to_owned() },
@@ -196,7 +200,7 @@ pub(crate) fn open(number: MailboxNumber, stored: &[u8], data_key: &DataKey) -> 
         HolderBody::Citizen { name, documents } => {
             let held = |document: DocumentBody| {
                 let kind = DocumentKind::from_name(&document.kind).ok_or_else(|| damaged("it holds an unknown kind of document"))?;
-                Ok(HeldDocument { kind, masked: document.masked, added_at: document.added_at, digest: document.digest })
+                Ok(HeldDocument { kind, masked: document.masked, added_at: document.added_at, digest: document.digest, by_officers: document.by_officers })
             };
             let documents = documents.into_iter().map(held).collect::<Result<_, RecordError>>()?;
             Holder::Citizen { name: PersonName::parse(&name).map_err(|_| damaged("it holds no name"))?, documents }

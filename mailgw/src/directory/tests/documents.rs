@@ -99,6 +99,24 @@ fn of_documents_that_look_alike_each_has_its_own_age() {
     assert!(matches!(directory.withdraw_document(number, &document("03", later), &PersonName::parse("陈秀英").unwrap(), None, "ab", day), Err(DirectoryError::LastDocument { .. })));
 }
 
+/// Nor does one word undo what two officers signed. With a document that goes a recovery goes that may rest on it.
+#[test]
+fn what_officers_bound_officers_alone_take_away() {
+    let store = Arc::new(Memory::new());
+    let directory = directory(&store);
+    let number = opened(&directory, chen()).account.number;
+    let approved = |request: &str| Approved { request: request.into(), officers: vec!["A-1".into(), "A-2".into()] };
+    add(&directory, number, ("03", "E12345678"), &Binding::Officers(approved("one")), NOW).unwrap();
+    let place = crate::record::recovery::Recovery::key(number);
+    store.commit(store::Batch::new().put(place.clone(), b"under way".as_slice())).unwrap();
+    let withdraw = |approved: Option<&Approved>| directory.withdraw_document(number, &document("03", "E12345678"), &PersonName::parse("陈秀英").unwrap(), approved, "ab", NOW);
+    assert!(matches!(withdraw(None), Err(DirectoryError::DocumentCounts { .. })));
+    assert!(store.get(&place).unwrap().is_some());
+    withdraw(Some(&approved("two"))).unwrap();
+    assert_eq!((store.get(&place).unwrap(), directory.find_person(&document("03", "E12345678")).unwrap()), (None, None));
+    assert!(events(&*store).iter().any(|event| matches!(event, Event::RecoveryEnded(ended) if ended.why == "document-withdrawn")));
+}
+
 /// Whose it is opens a mailbox with it; a mailbox that was full of documents has room again. Half of it is never done.
 #[test]
 fn a_withdrawn_document_is_free_and_nothing_is_half_done() {

@@ -95,7 +95,7 @@ pub struct RecoveryBegun {
     pub withdrawn: bool,
 }
 
-/// `why`: `completed`, `login`, `cancelled` by the operator, or `closed` with the mailbox.
+/// `why`: `completed`, `login`, `cancelled` by the operator, `closed` with the mailbox, or `document-withdrawn`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecoveryEnded {
