@@ -148,15 +148,18 @@ impl Directory {
     }
 
     /// Decides on the open account as it stands and commits only if it still stands so.
-    pub(super) fn change(
+    pub(super) fn change(&self, number: MailboxNumber, decide: impl Fn(Account, Verifier) -> Result<Change, DirectoryError>) -> Result<Account, DirectoryError> {
+        self.change_even_closed(number, |account, verifier| {
+            if account.is_open() { decide(account, verifier) } else { Err(DirectoryError::Closed { mailbox: number }) }
+        })
+    }
+
+    pub(super) fn change_even_closed(
         &self, number: MailboxNumber, decide: impl Fn(Account, Verifier) -> Result<Change, DirectoryError>,
     ) -> Result<Account, DirectoryError> {
         let key = account::key(number);
         for _ in 0..ATTEMPTS {
             let (account, verifier, stored) = self.read(number)?.ok_or(DirectoryError::NotFound)?;
-            if !account.is_open() {
-                return Err(DirectoryError::Closed { mailbox: number });
-            }
             let Change { account, verifier, batch } = decide(account, verifier)?;
             let sealed = account::seal(&account, &verifier, &self.key)?;
             match self.store.commit(batch.expect(Expectation::Equals(key.clone(), stored)).put(key.clone(), sealed)) {

@@ -120,18 +120,23 @@ impl Directory {
 
     /// A document is this mailbox's no more: it was another's, or taken in by mistake. It finds nothing from now on, so that whose it is may
     /// open a mailbox with it. While it proves nothing yet, and was taken in on one word, one administrator's word is enough; otherwise two
-    /// officers signed for that very document, and a recovery that may rest on it ends. The last one stays. `owner` is the name of this mailbox's.
+    /// officers signed for that very document, and a recovery that may rest on it ends. The last one stays while the mailbox is open: one
+    /// that was opened with another's is closed first. `owner` is the name of this mailbox's.
     pub fn withdraw_document(
         &self, number: MailboxNumber, document: &Document, owner: &PersonName, approved: Option<&Approved>, papers: &str, now: OffsetDateTime,
     ) -> Result<Account, DirectoryError> {
         let finder = index::person(document, &self.key);
-        self.change(number, |account, verifier| {
+        self.change_even_closed(number, |account, verifier| {
+            let open = account.is_open();
+            if !open && approved.is_none() {
+                return Err(DirectoryError::Closed { mailbox: number });
+            }
             let Holder::Citizen { name, mut documents } = account.holder else { return Err(DirectoryError::NoCitizen { mailbox: number }) };
             if name != *owner {
                 return Err(DirectoryError::OtherName { mailbox: number });
             }
             let place = self.held(number, &documents, document)?.ok_or(DirectoryError::NoSuchDocument { mailbox: number })?;
-            if documents.len() < 2 {
+            if open && documents.len() < 2 {
                 return Err(DirectoryError::LastDocument { mailbox: number });
             }
             let withdrawn = documents.remove(place);
@@ -152,7 +157,9 @@ impl Directory {
                 officers: approved.map(|approved| approved.officers.clone()).unwrap_or_default(),
             };
             Event::DocumentWithdrawn(told).append(&mut batch, unix_millis(now))?;
-            OwnerNotice::owe(&mut batch, number, Act::DocumentWithdrawn, unix_millis(now))?;
+            if open {
+                OwnerNotice::owe(&mut batch, number, Act::DocumentWithdrawn, unix_millis(now))?;
+            }
             Ok(Change { account: Account { holder: Holder::Citizen { name, documents }, ..account }, verifier, batch })
         })
     }

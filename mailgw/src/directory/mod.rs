@@ -92,7 +92,7 @@ pub enum DirectoryError {
     NoSuchDocument { mailbox: MailboxNumber },
     #[error("this document proves the owner of mailbox {mailbox} already, or officers signed for it, so that no single word withdraws it; have two officers sign (`mailgw mailbox document --help`)")]
     DocumentCounts { mailbox: MailboxNumber },
-    #[error("mailbox {mailbox} has no other document, and one stays; take in another first")]
+    #[error("mailbox {mailbox} has no other document, and one stays while it is open; take in another first, or close a mailbox that was opened with somebody else's")]
     LastDocument { mailbox: MailboxNumber },
     #[error("this request was used once; have two officers sign another")]
     Spent,

@@ -117,6 +117,23 @@ fn what_officers_bound_officers_alone_take_away() {
     assert!(events(&*store).iter().any(|event| matches!(event, Event::RecoveryEnded(ended) if ended.why == "document-withdrawn")));
 }
 
+/// A mailbox that was opened with another's document keeps that person from none: it is closed, and two officers take the document away.
+#[test]
+fn a_closed_mailbox_keeps_no_document_from_its_holder() {
+    let store = Arc::new(Memory::new());
+    let directory = directory(&store);
+    let number = opened(&directory, citizen("03", "E12345678", "陈秀英")).account.number;
+    let approved = Approved { request: "one".into(), officers: vec!["A-1".into(), "A-2".into()] };
+    let withdraw = |approved: Option<&Approved>| directory.withdraw_document(number, &document("03", "E12345678"), &PersonName::parse("陈秀英").unwrap(), approved, "ab", NOW);
+    assert!(matches!(withdraw(Some(&approved)), Err(DirectoryError::LastDocument { .. })));
+    directory.close(number, NOW).unwrap();
+    assert!(matches!(withdraw(None), Err(DirectoryError::Closed { .. })));
+    withdraw(Some(&approved)).unwrap();
+    assert!(matches!(withdraw(Some(&approved)), Err(DirectoryError::NoSuchDocument { .. })));
+    let theirs = opened(&directory, citizen("03", "E12345678", "黄雅婷")).account.number;
+    assert!(theirs != number && !directory.get(number).unwrap().unwrap().is_open());
+}
+
 /// Whose it is opens a mailbox with it; a mailbox that was full of documents has room again. Half of it is never done.
 #[test]
 fn a_withdrawn_document_is_free_and_nothing_is_half_done() {

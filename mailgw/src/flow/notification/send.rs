@@ -157,7 +157,8 @@ fn handed(gateway: &Gateway, texts: Option<&dyn Texts>, one: &Stored, at: Offset
     let wanted = match one.going.says {
         Says::Arrived => places.confirmed.iter().any(|confirmed| confirmed.place == one.going.place),
         Says::Code(_) => places.pending.as_ref().is_some_and(|pending| pending.place == one.going.place),
-        Says::Ended => true,
+        // Unless it is told again by now.
+        Says::Ended => places.confirmed.iter().all(|confirmed| confirmed.place != one.going.place),
     };
     if !wanted {
         return Ok(Answer::Refused("withdrawn"));

@@ -30,7 +30,7 @@ pub struct Withdrawal {
 }
 
 /// 1 it is a person's document · 2 it is said where the papers are · 3 two officers signed for this one today, since it was taken in, or
-/// nobody did · 4 it is this mailbox's, whose owner is named, and not the last; durable with a leaf of the log, and the owner is told.
+/// nobody did · 4 it is this mailbox's, whose owner is named, and not the last of an open one; durable with a leaf of the log, and the owner is told.
 pub fn withdraw(gateway: &Gateway, lists: &RevocationLists, number: MailboxNumber, withdrawal: &Withdrawal) -> Result<Account, OpeningError> {
     let (directory, now) = (&gateway.directory, gateway.clock.now());
     // 1
