@@ -65,7 +65,13 @@ impl Connection {
             while let Some(output) = todo.pop_front() {
                 match output {
                     // What is large goes out before more is asked for.
-                    Output::Send(bytes) => stream.write(&bytes, limits.write).await?,
+                    Output::Send(bytes) => {
+                        // Whoever hears the farewell may come again at once.
+                        if matches!(todo.front(), Some(Output::Close)) {
+                            self.maildrop = None;
+                        }
+                        stream.write(&bytes, limits.write).await?;
+                    }
                     Output::Do(request) => {
                         let answer = self.answer(request).await;
                         // A thief who is reading must not go on when the owner takes the password away. What was removed is removed.
