@@ -355,6 +355,18 @@ fn another_session_has_it() {
     assert!(client.closed);
 }
 
+/// With what is sent just before the end the maildrop is let go: that must not be a message which a slow client takes its time for.
+#[test]
+fn a_farewell_goes_out_by_itself() {
+    let mut client = Client::logged_in();
+    let out = client.session.receive(b"RETR 1\r\nQUIT\r\n");
+    let [Output::Do(Request::Load { .. })] = out.as_slice() else { panic!("{out:?}") };
+    let out = client.session.answer(Answer::Bytes(b"Subject: 1\r\n\r\none\r\n".to_vec().into()));
+    let [before @ .., Output::Send(farewell), Output::Close] = out.as_slice() else { panic!("{out:?}") };
+    assert!(farewell.starts_with(b"+OK") && farewell.ends_with(b"\r\n") && farewell.len() < 60, "{out:?}");
+    assert!(matches!(before, [Output::Send(message)] if message.ends_with(b"one\r\n.\r\n")), "{out:?}");
+}
+
 #[test]
 fn bounds() {
     let mut client = Client::logged_in();

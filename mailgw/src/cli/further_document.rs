@@ -33,8 +33,8 @@ pub struct Document {
     /// PEM: an officer's detached signature over the request, with the officer's certificate and its issuers; twice.
     #[arg(long, value_name = "FILE", requires = "request")]
     approval: Vec<PathBuf>,
-    /// It is this mailbox's no more, and whose it is may open one with it; never the last. The name is that of the mailbox's owner. Where it
-    /// counts in a recovery already, with `--request`.
+    /// It is this mailbox's no more, and whose it is may open one with it; the last one goes once the mailbox is closed. The name is that of
+    /// the mailbox's owner. Where it counts in a recovery already, or officers bound it, with `--request`, which ends a recovery under way.
     #[arg(long, conflicts_with_all = ["document", "person", "evidence"])]
     withdraw: bool,
     #[command(flatten)]

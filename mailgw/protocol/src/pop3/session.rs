@@ -369,6 +369,8 @@ impl Session {
 
     fn end(&mut self, text: &str) {
         if !matches!(self.mode, Mode::Closed) {
+            // A message that is on its way is none of the farewell, with which the maildrop is let go.
+            self.flush();
             self.write(text);
             self.flush();
             self.out.push(Output::Close);

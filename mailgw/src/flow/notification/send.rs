@@ -157,13 +157,20 @@ fn handed(gateway: &Gateway, texts: Option<&dyn Texts>, one: &Stored, at: Offset
     let wanted = match one.going.says {
         Says::Arrived => places.confirmed.iter().any(|confirmed| confirmed.place == one.going.place),
         Says::Code(_) => places.pending.as_ref().is_some_and(|pending| pending.place == one.going.place),
-        // Unless it is told again by now.
-        Says::Ended => places.confirmed.iter().all(|confirmed| confirmed.place != one.going.place),
+        Says::Ended => true,
     };
     if !wanted {
         return Ok(Answer::Refused("withdrawn"));
     }
-    Ok(texts.map_or(Answer::Later(UNREACHABLE), |texts| texts.send(&letter::text(&one.id, &one.going), at.unix_timestamp())))
+    let mut going = one.going.clone();
+    // It is told again by now: it hears of what waited for it, and of no end.
+    if matches!(going.says, Says::Ended) && places.confirmed.iter().any(|confirmed| confirmed.place == going.place) {
+        if going.of.is_empty() {
+            return Ok(Answer::Refused("withdrawn"));
+        }
+        going.says = Says::Arrived;
+    }
+    Ok(texts.map_or(Answer::Later(UNREACHABLE), |texts| texts.send(&letter::text(&one.id, &going), at.unix_timestamp())))
 }
 
 /// Tells what the outbound queue says of the mails that it sent, or could not send.
