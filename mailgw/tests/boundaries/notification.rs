@@ -488,6 +488,37 @@ fn a_place_that_the_counter_withdraws_is_told_so_whenever_it_is() {
     }
 }
 
+/// A place that ended and is told again before it could hear of its end: it hears of what waited for it, and of no end.
+#[test]
+fn a_place_that_is_told_again_hears_of_what_waited() {
+    for waits in [true, false] {
+        let (city, phones) = (City::found(), Phones::new());
+        let gateway = open(&city);
+        install(&city, &gateway);
+        let sealer = Watched::new(&city, Arc::clone(&city.sealing), None);
+        let mine = mailbox_of(&gateway, 0);
+        enrolled(&gateway, &phones, &mine, PHONE);
+        if waits {
+            pushed(&city, &gateway, &sealer, &month(&city, "housing-fund", "one", 3)).unwrap();
+        }
+        notification::say(&gateway, &mine, Some(&Word::Withdraw { channel: None })).unwrap();
+        phones.answers(Answer::Later(BUSY));
+        turn(&gateway, &phones).unwrap();
+        phones.answers(Answer::Taken);
+        phones.take();
+        enrolled(&gateway, &phones, &mine, PHONE);
+        phones.take();
+        city.clock.set(NOW + Duration::minutes(30));
+        turn(&gateway, &phones).unwrap();
+        let templates: Vec<_> = phones.take().iter().map(|text| text.template).collect();
+        assert_eq!(templates, if waits { vec!["arrived"] } else { Vec::new() });
+        if waits {
+            assert_eq!(told(&city, &gateway, FUND, "one").iter().map(|item| item.event).collect::<Vec<_>>(), [Delivery::ConsignmentNotification]);
+        }
+        assert!(all(&*city.store, "notification going").is_empty());
+    }
+}
+
 /// The administrator's own number in the place of the owner's; and what owners change under their own login, of which nobody warns them.
 #[test]
 fn a_place_that_the_counter_replaces_is_told_so_and_an_owner_who_moves_is_not() {

@@ -269,6 +269,34 @@ fn a_withdrawal_and_a_recovery_at_one_moment() {
     assert!(gateway.directory.recovery(number).unwrap().is_none() && gateway.directory.withdrawn(number).unwrap().0.is_some());
 }
 
+/// The document that was shown is withdrawn while a recovery by it is about to begin: it rests on nothing, and does not begin.
+#[test]
+fn a_document_that_goes_and_a_recovery_by_it_at_one_moment() {
+    use mailgw::directory::{Binding, HolderProof};
+    use mailgw::flow::approval::Approved;
+    use policies::identity::PersonName;
+    use policies::mailbox::Proofs;
+
+    let city = City::found();
+    let gateway = city.gateway(Arc::clone(&city.store));
+    let keys = KeyStore::create(&city.path("officers").join("keys"), &city::passphrase()).unwrap();
+    let officers = [(80, "A-1"), (81, "A-2")].map(|(serial, number)| Officer::new(&city, &keys, serial, number, "6.1"));
+    let document = |kind: &str, number: &str| Document::parse(kind, number, today(NOW)).unwrap();
+    let (card, passport, name) = (document(PEOPLE[0].0, PEOPLE[0].1), document("03", "E12345678"), || PersonName::parse(PEOPLE[0].2).unwrap());
+    let number = gateway.directory.find_person(&card).unwrap().unwrap().number;
+    let proof = HolderProof { proofs: Proofs::default(), document_grade: "proved".into(), person_grade: "proved".into(), evidence: Vec::new(), papers: "ab".into() };
+    gateway.directory.add_document(number, &passport, &name(), &Binding::Held(card), &proof, NOW - Duration::days(40)).unwrap();
+    let shown = ("03", "E12345678", PEOPLE[0].2);
+    let request = request_of(&number.to_string(), shown);
+    let approved = Approved { request: "withdrawal".into(), officers: vec!["A-1".into(), "A-2".into()] };
+    let (other, gone, owner) = (city.gateway(Arc::clone(&city.store)), passport.clone(), name());
+    let racing = store::Between::before_commit(Arc::clone(&city.store), 0, move || drop(other.directory.withdraw_document(number, &gone, &owner, Some(&approved), "ab", NOW).unwrap()));
+    let approvals = officers.iter().map(|officer| officer.signs(&request, NOW)).collect();
+    let raced = apply(&city.gateway(Arc::new(racing)), &city.more_lists(), &Application { request, approvals, papers: papers(shown) });
+    assert!(matches!(raced, Err(RecoveryError::Directory(DirectoryError::Busy))), "{raced:?}");
+    assert!(gateway.directory.recovery(number).unwrap().is_none() && gateway.directory.find_person(&passport).unwrap().is_none());
+}
+
 /// A document that the counter took in lately leads two honest officers nowhere; it is told from when on it counts, and not its number.
 #[test]
 fn a_document_of_yesterday_recovers_nothing() {
