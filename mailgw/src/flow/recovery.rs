@@ -193,16 +193,16 @@ fn is_seen(owner: &Owner, papers: &Papers) -> Result<(), &'static str> {
 }
 
 /// Whether these are its owner's; and if so what a commit expects that rests on it.
-fn is_owners(gateway: &Gateway, account: &Account, papers: &Papers, now: OffsetDateTime) -> Result<Option<Option<Expectation>>, RecoveryError> {
+fn is_owners(gateway: &Gateway, account: &Account, papers: &Papers, now: OffsetDateTime) -> Result<Option<Vec<Expectation>>, RecoveryError> {
     match (&account.holder, papers) {
         (Holder::Citizen { name, .. }, Papers::Citizen { id_type, id_no, name: shown, .. }) => {
             let Ok(document) = Document::parse(id_type, id_no.expose(), today(now)) else { return Ok(None) };
             let is_theirs = PersonName::parse(shown.expose()).is_ok_and(|shown| shown == *name) && gateway.directory.proves_owner(account, &document, now)?;
-            Ok(is_theirs.then(|| Some(gateway.directory.still_finds(&document, account.number))))
+            Ok(is_theirs.then(|| vec![gateway.directory.still_finds(&document, account.number)]))
         }
         (Holder::Institution { code, name }, Papers::Institution { code: shown, name: called }) => {
             let is_theirs = CreditCode::parse(shown).is_ok_and(|shown| shown == *code) && OrganizationName::parse(called).is_ok_and(|called| called == *name);
-            Ok(is_theirs.then_some(None))
+            Ok(is_theirs.then(Vec::new))
         }
         _ => Ok(None),
     }
